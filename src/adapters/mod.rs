@@ -1,0 +1,1 @@
+//! All IO with the outside world; the only place that names a client crate.

@@ -1,0 +1,1 @@
+//! Environments, allowed targets and guard rails from the configuration file.

@@ -1,0 +1,1 @@
+//! Carries out a plan: the phases of a drill, from preflight to the final read-back.

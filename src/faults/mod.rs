@@ -1,0 +1,1 @@
+//! The faults a drill can inject: one file per kind, and their registry.

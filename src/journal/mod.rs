@@ -1,0 +1,1 @@
+//! The append-only, hash-chained record of a run, and what may follow what.

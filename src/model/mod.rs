@@ -1,0 +1,18 @@
+//! The words of the field as types: moments and intervals, operations and outcomes, objectives, verdicts, targets.
+//! No IO, no clock, nothing that runs.
+
+mod id;
+mod objective;
+mod operation;
+mod target;
+mod template;
+mod time;
+mod verdict;
+
+pub use id::{DrillName, FaultId, RunId, StepId, WorkloadName};
+pub use objective::{ClientBehaviour, ClockBasis, Objective, ObjectiveKind, RetryPolicy, Service};
+pub use operation::{Action, Found, Key, OpRecord, Outcome};
+pub use target::{PinnedTarget, ProcessIdentity};
+pub use template::{Part, Reference, Template, TemplateError};
+pub use time::{Interval, Mono, Span, Stamp};
+pub use verdict::{RunState, Verdict};

@@ -1,0 +1,197 @@
+//! Text with references that only a running drill can fill in: `${targets.leader.pid}`, `${secrets.db}`.
+//! References known when the playbook is read (`params`, `env`) are already replaced when a template is made.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt::{self, Write as _};
+use thiserror::Error;
+
+/// A piece of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Literal text.
+    Text(String),
+    /// Something to fill in.
+    Reference(Reference),
+}
+
+/// What a template can refer to. Displays as it is written, without `${}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// `params.NAME`
+    Param(String),
+    /// `env.NAME`
+    Env(String),
+    /// `secrets.NAME`
+    Secret(String),
+    /// `targets.NAME.FIELD`
+    Target(String, String),
+    /// `steps.ID.output.NAME`
+    StepOutput(String, String),
+    /// `staging.NAME`: `dir`, or a field the staging printed.
+    Staging(String),
+    /// `run.id`, `run.dir`
+    Run(String),
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Param(n) => write!(f, "params.{n}"),
+            Self::Env(n) => write!(f, "env.{n}"),
+            Self::Secret(n) => write!(f, "secrets.{n}"),
+            Self::Target(n, field) => write!(f, "targets.{n}.{field}"),
+            Self::StepOutput(id, n) => write!(f, "steps.{id}.output.{n}"),
+            Self::Staging(n) => write!(f, "staging.{n}"),
+            Self::Run(n) => write!(f, "run.{n}"),
+        }
+    }
+}
+
+/// Why a text is not a template.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TemplateError {
+    /// `${` without `}`.
+    #[error("`${{` at character {0} has no closing `}}`")]
+    Unclosed(usize),
+    /// Not one of the known references.
+    #[error("`${{{0}}}` is not a known reference")]
+    Unknown(String),
+}
+
+/// Text with references.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Template {
+    /// Its pieces in order.
+    pub parts: Vec<Part>,
+}
+
+impl Template {
+    /// Literal text, nothing in it is a reference.
+    #[must_use]
+    pub fn literal(text: &str) -> Self {
+        Self { parts: vec![Part::Text(text.to_owned())] }
+    }
+
+    /// Reads `${…}` references; `$${` is a literal `${`.
+    ///
+    /// # Errors
+    /// When a reference is not closed or not known.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        let (mut parts, mut plain, mut rest, mut at) = (Vec::new(), String::new(), text, 0);
+        while let Some(found) = rest.find("${") {
+            if rest[..found].ends_with('$') {
+                plain.push_str(&rest[..found - 1]);
+                plain.push_str("${");
+                (at, rest) = (at + found + 2, &rest[found + 2..]);
+                continue;
+            }
+            plain.push_str(&rest[..found]);
+            let body = &rest[found + 2..];
+            let end = body.find('}').ok_or(TemplateError::Unclosed(at + found + 1))?;
+            if !plain.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut plain)));
+            }
+            parts.push(Part::Reference(Reference::parse(body[..end].trim())?));
+            (at, rest) = (at + found + 2 + end + 1, &body[end + 1..]);
+        }
+        plain.push_str(rest);
+        if !plain.is_empty() {
+            parts.push(Part::Text(plain));
+        }
+        Ok(Self { parts })
+    }
+
+    /// The references in it.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.parts.iter().filter_map(|p| match p {
+            Part::Reference(r) => Some(r),
+            Part::Text(_) => None,
+        })
+    }
+
+    /// The text if nothing is left to fill in.
+    #[must_use]
+    pub fn as_literal(&self) -> Option<String> {
+        self.parts.iter().map(|p| if let Part::Text(t) = p { Some(t.as_str()) } else { None }).collect()
+    }
+
+    /// The text with every reference replaced by what `lookup` says.
+    ///
+    /// # Errors
+    /// The first error of `lookup`.
+    pub fn render<E>(&self, mut lookup: impl FnMut(&Reference) -> Result<String, E>) -> Result<String, E> {
+        let mut out = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(t) => out.push_str(t),
+                Part::Reference(r) => out.push_str(&lookup(r)?),
+            }
+        }
+        Ok(out)
+    }
+
+    /// The same template with those references replaced that `lookup` knows; the others stay.
+    #[must_use]
+    pub fn fill(&self, mut lookup: impl FnMut(&Reference) -> Option<String>) -> Self {
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Reference(r) => lookup(r).map_or_else(|| part.clone(), Part::Text),
+            Part::Text(_) => part.clone(),
+        });
+        Self { parts: parts.collect() }
+    }
+}
+
+impl Reference {
+    fn parse(text: &str) -> Result<Self, TemplateError> {
+        let words: Vec<&str> = text.split('.').collect();
+        let own = |s: &str| s.to_owned();
+        match words[..] {
+            ["params", n] => Ok(Self::Param(own(n))),
+            ["env", n] => Ok(Self::Env(own(n))),
+            ["secrets", n] => Ok(Self::Secret(own(n))),
+            ["targets", n, field] => Ok(Self::Target(own(n), own(field))),
+            ["steps", id, "output", n] => Ok(Self::StepOutput(own(id), own(n))),
+            ["staging", n] => Ok(Self::Staging(own(n))),
+            ["run", n @ ("id" | "dir")] => Ok(Self::Run(own(n))),
+            _ => Err(TemplateError::Unknown(own(text))),
+        }
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.parts {
+            match part {
+                Part::Text(t) => f.write_str(&t.replace("${", "$${"))?,
+                Part::Reference(r) => {
+                    f.write_str("${")?;
+                    write!(f, "{r}")?;
+                    f.write_char('}')?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Template {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(d)?).map_err(serde::de::Error::custom)
+    }
+}
+
+impl schemars::JsonSchema for Template {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": ["string", "number", "boolean"], "description": "text that may hold ${…} references"})
+    }
+}

@@ -1,0 +1,1 @@
+//! A drill that is known to be right: what the executor carries out.

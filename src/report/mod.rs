@@ -1,0 +1,1 @@
+//! Pure renderings of an analysis: one file per format.

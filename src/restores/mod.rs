@@ -1,0 +1,1 @@
+//! Restore actions that verify themselves: one file per kind, and their registry.

@@ -1,0 +1,1 @@
+//! Simulated targets and faults on the paused clock.

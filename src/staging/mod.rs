@@ -1,0 +1,1 @@
+//! The embedded staging: a replicated key-value service with a health-checking router.
