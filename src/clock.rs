@@ -3,7 +3,7 @@
 
 use crate::model::{Mono, Stamp};
 use chrono::{DateTime, TimeDelta, Utc};
-use nix::time::{ClockId, clock_gettime, clock_nanosleep, ClockNanosleepFlags};
+use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 use std::time::Duration;
 
 /// Where a run takes its time from.

@@ -1,1 +1,313 @@
 //! All IO with the outside world; the only place that names a client crate.
+//! [`World`] is the seam: real adapters here, simulated ones in `sim`, and `exec` cannot tell them apart.
+
+use crate::clock::Clock;
+use crate::model::{Key, Mono, OpRecord, Outcome, ProcessIdentity};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// A boxed future, as the seams return it.
+pub type Fut<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Why the outside world did not answer. The text names the object and the operation and holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Error, serde::Serialize, serde::Deserialize)]
+pub enum AdapterError {
+    /// Nobody listens there, or the name does not resolve: it definitely did not happen.
+    #[error("{0}")]
+    Unreachable(String),
+    /// No answer within the limit.
+    #[error("{0}")]
+    TimedOut(String),
+    /// It answered, and said no.
+    #[error("{0}")]
+    Refused(String),
+    /// The tool or file is not there.
+    #[error("{0}")]
+    Missing(String),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Everything a drill can reach.
+#[derive(Clone)]
+pub struct World {
+    /// Its time.
+    pub clock: Clock,
+    /// Its processes.
+    pub processes: Arc<dyn Processes>,
+    /// Its commands.
+    pub commands: Arc<dyn Commands>,
+    /// Its HTTP services.
+    pub http: Arc<dyn Http>,
+    /// Its TCP ports.
+    pub tcp: Arc<dyn Tcp>,
+    /// Its SQL databases.
+    pub sql: Arc<dyn Sql>,
+    /// Opens the clients that workloads drive.
+    pub clients: Arc<dyn Clients>,
+}
+
+/// Processes of this machine.
+pub trait Processes: Send + Sync {
+    /// The identity of a live process; `None` if there is none (a zombie counts as none).
+    fn identify(&self, pid: i32) -> Result<Option<ProcessIdentity>, AdapterError>;
+    /// Is exactly this process alive, and is it stopped (state T)?
+    fn state(&self, who: &ProcessIdentity) -> Result<ProcessState, AdapterError>;
+    /// Sends a signal through a pidfd to exactly this process.
+    ///
+    /// # Errors
+    /// `Missing` if it is gone.
+    fn signal(&self, who: &ProcessIdentity, signal: &str) -> Result<(), AdapterError>;
+    /// Its live descendants, children first.
+    fn descendants(&self, who: &ProcessIdentity) -> Result<Vec<ProcessIdentity>, AdapterError>;
+}
+
+/// How a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessState {
+    /// It runs or sleeps.
+    Running,
+    /// It is stopped.
+    Stopped,
+    /// It is gone (or a zombie, or another process has its pid).
+    Gone,
+}
+
+/// A command with everything filled in. Its `Debug` form hides the environment's values and standard input.
+#[derive(Clone, PartialEq)]
+pub struct Command {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Environment variables besides the runner's.
+    pub env: BTreeMap<String, String>,
+    /// Standard input.
+    pub stdin: Option<String>,
+    /// Working directory.
+    pub cwd: Option<std::path::PathBuf>,
+    /// Ended with its process group after this.
+    pub timeout: Duration,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Command").field("argv", &self.argv).field("env", &self.env.keys()).finish_non_exhaustive()
+    }
+}
+
+/// How a command ended. Output is kept up to 1 MiB each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandOutput {
+    /// Exit status; none if a signal ended it.
+    pub status: Option<i32>,
+    /// Standard output, lossy UTF-8.
+    pub stdout: String,
+    /// Standard error, lossy UTF-8.
+    pub stderr: String,
+}
+
+/// Commands of this machine.
+pub trait Commands: Send + Sync {
+    /// Runs it to its end.
+    fn run<'a>(&'a self, command: &'a Command) -> Fut<'a, Result<CommandOutput, AdapterError>>;
+}
+
+/// An HTTP request with everything filled in.
+#[derive(Clone, PartialEq)]
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// The URL.
+    pub url: String,
+    /// Headers.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub body: Option<Vec<u8>>,
+    /// Limit of the whole exchange.
+    pub timeout: Duration,
+}
+
+/// An HTTP answer; the body is kept up to 1 MiB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// The body, lossy UTF-8.
+    pub body: String,
+}
+
+/// HTTP services, for probes and requests (not for workloads).
+pub trait Http: Send + Sync {
+    /// Sends a request on a connection of its own.
+    fn send<'a>(&'a self, request: &'a Request) -> Fut<'a, Result<Answer, AdapterError>>;
+}
+
+/// TCP ports.
+pub trait Tcp: Send + Sync {
+    /// Connects and closes.
+    fn connect<'a>(&'a self, address: &'a str, timeout: Duration) -> Fut<'a, Result<(), AdapterError>>;
+}
+
+/// SQL databases, for probes and checks (not for workloads).
+pub trait Sql: Send + Sync {
+    /// The first column of the first row as text; `None` for NULL or no row.
+    fn scalar<'a>(
+        &'a self,
+        url: &'a str,
+        query: &'a str,
+        args: &'a [String],
+        timeout: Duration,
+    ) -> Fut<'a, Result<Option<String>, AdapterError>>;
+}
+
+/// What a schedule asks a client to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    /// When it was due.
+    pub due: Mono,
+    /// What to do.
+    pub act: Act,
+}
+
+/// The act itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Write this record (the payload follows from run and key).
+    Write(Key),
+    /// Read this record back.
+    Read(Key),
+    /// Visit the service; the number makes each visit distinct.
+    Visit(u64),
+}
+
+/// What a client says became of an operation. `sent` is stamped right before the call, `done` right after the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Done {
+    /// Right before the first byte.
+    pub sent: Mono,
+    /// Right after the answer, or when it was given up.
+    pub done: Mono,
+    /// What became of it; never `Missed`, that is the schedule's word.
+    pub outcome: Outcome,
+    /// What a read found.
+    pub found: Option<crate::model::Found>,
+}
+
+impl Done {
+    /// The record for the operations log.
+    #[must_use]
+    pub fn record(self, operation: Operation) -> OpRecord {
+        use crate::model::Action;
+        let (action, key) = match operation.act {
+            Act::Write(key) => (Action::Write, Some(key)),
+            Act::Read(key) => (Action::Read, Some(key)),
+            Act::Visit(_) => (Action::Visit, None),
+        };
+        let Self { sent, done, outcome, found } = self;
+        OpRecord { due: operation.due, sent, done, action, outcome, key, found }
+    }
+}
+
+/// A client that a schedule drives. It ends every operation itself within the workload's time-out.
+pub trait Client: Send + Sync {
+    /// Carries out one operation. For a connection-bound ledger it is called with at most one write per writer at a time.
+    fn operate(&self, operation: Operation) -> Fut<'_, Done>;
+}
+
+/// A ledger's other half: preparing the store, and reading everything back.
+pub trait LedgerStore: Send + Sync {
+    /// Creates what the ledger needs (a table, a prefix).
+    fn prepare(&self) -> Fut<'_, Result<(), AdapterError>>;
+    /// Reads every record of this run in the server's order and hands each to `row`.
+    fn read_back<'a>(&'a self, row: &'a mut (dyn FnMut(Row) + Send)) -> Fut<'a, Result<(), AdapterError>>;
+}
+
+/// A row as a read-back finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its key, or the text that is no key of this run.
+    pub key: Result<Key, String>,
+    /// Which attempt wrote it.
+    pub attempt: u32,
+    /// The payload.
+    pub payload: Vec<u8>,
+}
+
+/// What a workload opens: a client, and for a ledger its store.
+pub struct Opened {
+    /// Carries out operations.
+    pub client: Arc<dyn Client>,
+    /// For ledgers.
+    pub store: Option<Arc<dyn LedgerStore>>,
+}
+
+/// How to reach what a workload drives, with everything filled in (secrets included: no `Debug`).
+#[derive(Clone)]
+pub enum Endpoint {
+    /// The ledger protocol of the embedded staging, over HTTP.
+    KvLedger {
+        /// Base URL.
+        url: String,
+    },
+    /// A ledger table in PostgreSQL.
+    PostgresLedger {
+        /// Connection URL.
+        url: String,
+        /// Table.
+        table: String,
+    },
+    /// A page to visit.
+    Http {
+        /// What to send.
+        request: Request,
+        /// Statuses that count as ok.
+        status: Vec<u16>,
+        /// The body must contain this; `{nonce}` stands for the visit's number.
+        contains: Option<String>,
+    },
+    /// Connect (and for PostgreSQL: `select 1`) with a fresh connection; the probe that a ledger brings along.
+    PostgresProbe {
+        /// Connection URL.
+        url: String,
+    },
+    /// A program that speaks the line-JSON protocol.
+    Command {
+        /// The program.
+        command: Command,
+    },
+}
+
+/// What a client must know besides its endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientSettings {
+    /// The run, part of every record's name.
+    pub run: crate::model::RunId,
+    /// Its behaviour.
+    pub behaviour: crate::model::ClientBehaviour,
+    /// Limit of one operation.
+    pub timeout: Duration,
+    /// Writers (connections) of a ledger.
+    pub writers: u16,
+    /// Payload bytes of a record.
+    pub payload: u64,
+    /// Operations a second, for sizing pools.
+    pub rate: f64,
+}
+
+/// Opens clients.
+pub trait Clients: Send + Sync {
+    /// Opens one; connections may still be made lazily.
+    fn open<'a>(
+        &'a self,
+        clock: &'a Clock,
+        endpoint: &'a Endpoint,
+        settings: &'a ClientSettings,
+    ) -> Fut<'a, Result<Opened, AdapterError>>;
+}

@@ -1,1 +1,276 @@
 //! The faults a drill can inject: one file per kind, and their registry.
+//! The struct that deserializes a fault's YAML parameters *is* the fault.
+
+use crate::adapters::World;
+use crate::model::{PinnedTarget, Reference, TargetRef, Template};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::future::Future;
+use std::path::PathBuf;
+use thiserror::Error;
+
+mod process_kill;
+
+pub use process_kill::ProcessKill;
+
+/// Whether and how the state before a fault comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reversibility {
+    /// Heal brings it back.
+    Reversible,
+    /// It comes back by itself.
+    SelfHealing,
+    /// It does not; needs `acknowledge: irreversible` and a way back.
+    Irreversible,
+}
+
+/// Why a fault could not be prepared, injected, looked at or healed.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
+pub enum FaultError {
+    /// The target is already as the fault would make it, or not there.
+    #[error("{0}")]
+    NothingToBreak(String),
+    /// The outside world said no.
+    #[error(transparent)]
+    World(#[from] crate::adapters::AdapterError),
+    /// A reference could not be filled in.
+    #[error("{0}")]
+    Reference(String),
+    /// The journaled undo or parameters cannot be read.
+    #[error("cannot read the journaled fault: {0}")]
+    Journal(String),
+}
+
+/// What an independent look saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// Is it as asked (effective, or healed)?
+    pub holds: bool,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// What a fault may use: the world, and what references stand for. Shared by `exec` and `recover`.
+pub struct Cx<'a> {
+    /// The outside world.
+    pub world: &'a World,
+    /// Fills in references and resolves targets.
+    pub scope: &'a dyn Scope,
+}
+
+/// Fills in references and resolves targets; `exec` has the whole drill, `recover` only secrets and the journal.
+pub trait Scope: Send + Sync {
+    /// What a reference stands for; the text may be a secret and must not be logged.
+    ///
+    /// # Errors
+    /// A message that names the reference and says why.
+    fn lookup(&self, reference: &Reference) -> Result<String, String>;
+    /// A target, pinned or resolved now.
+    fn target<'a>(&'a self, target: &'a TargetRef) -> crate::adapters::Fut<'a, Result<PinnedTarget, String>>;
+    /// The folder that relative paths start from.
+    fn base(&self) -> PathBuf;
+}
+
+impl Cx<'_> {
+    /// The text with everything filled in.
+    ///
+    /// # Errors
+    /// When a reference cannot be filled in.
+    pub fn text(&self, template: &Template) -> Result<String, FaultError> {
+        template.render(|r| self.scope.lookup(r)).map_err(FaultError::Reference)
+    }
+
+    /// The template with everything filled in but secrets: what may be journaled.
+    #[must_use]
+    pub fn journalable(&self, template: &Template) -> Template {
+        template.fill(|r| match r {
+            Reference::Secret(_) => None,
+            other => self.scope.lookup(other).ok(),
+        })
+    }
+}
+
+/// A fault: read-only `prepare`, repeatable `inject`, independent looks, idempotent `heal`.
+/// `heal` and `healed` also run in another process, from the journaled undo alone.
+pub trait Fault: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sync {
+    /// The key in a playbook.
+    const KIND: &'static str;
+    /// One line for `list` and the reference.
+    const SUMMARY: &'static str;
+    /// Whether the state before comes back.
+    const REVERSIBILITY: Reversibility;
+    /// All that heal needs; journaled before injection, so it holds no secret.
+    type Undo: Serialize + DeserializeOwned + Send + Sync;
+
+    /// The targets it touches, by name.
+    fn targets(&self) -> Vec<&TargetRef>;
+    /// What it needs: permissions and tools, for `plan`.
+    fn permissions(&self) -> Vec<String>;
+    /// Resolves the targets and saves their state. Read-only.
+    fn prepare(&self, cx: &Cx<'_>) -> impl Future<Output = Result<Self::Undo, FaultError>> + Send;
+    /// Injects; safe to repeat.
+    fn inject(&self, undo: &Self::Undo, cx: &Cx<'_>) -> impl Future<Output = Result<(), FaultError>> + Send;
+    /// An independent look: did it bite?
+    fn effective(&self, undo: &Self::Undo, cx: &Cx<'_>) -> impl Future<Output = Result<Look, FaultError>> + Send;
+    /// Heals; idempotent.
+    fn heal(&self, undo: &Self::Undo, cx: &Cx<'_>) -> impl Future<Output = Result<(), FaultError>> + Send;
+    /// An independent look: is the state before the fault back?
+    fn healed(&self, undo: &Self::Undo, cx: &Cx<'_>) -> impl Future<Output = Result<Look, FaultError>> + Send;
+    /// The command that a person can run to heal it.
+    fn by_hand(&self, undo: &Self::Undo) -> String;
+    /// The identities it touches, for people.
+    fn touched(&self, undo: &Self::Undo) -> Vec<String>;
+    /// Does this one, with these parameters, need `acknowledge: irreversible`?
+    fn irreversible(&self) -> bool {
+        matches!(Self::REVERSIBILITY, Reversibility::Irreversible)
+    }
+}
+
+/// What `list` and the reference say about a kind.
+pub struct KindInfo {
+    /// The key in a playbook.
+    pub kind: &'static str,
+    /// One line.
+    pub summary: &'static str,
+    /// `reversible`, `self-healing`, `irreversible`; empty for what is no fault.
+    pub note: &'static str,
+    /// The JSON Schema of its parameters.
+    pub schema: fn() -> schemars::Schema,
+}
+
+macro_rules! faults {
+    ($($variant:ident($ty:ty) = $key:literal),+ $(,)?) => {
+        /// A fault of any kind: closed, so every match is exhaustive.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+        pub enum FaultSpec {
+            $(#[doc = $key] #[serde(rename = $key)] $variant($ty)),+
+        }
+
+        /// All kinds, in the order of the registry.
+        pub const KINDS: &[KindInfo] = &[$(KindInfo {
+            kind: $key,
+            summary: <$ty as Fault>::SUMMARY,
+            note: match <$ty as Fault>::REVERSIBILITY {
+                Reversibility::Reversible => "reversible",
+                Reversibility::SelfHealing => "self-healing",
+                Reversibility::Irreversible => "irreversible",
+            },
+            schema: || schemars::schema_for!($ty),
+        }),+];
+
+        impl FaultSpec {
+            /// The key in a playbook.
+            #[must_use]
+            pub fn kind(&self) -> &'static str {
+                match self { $(Self::$variant(_) => <$ty as Fault>::KIND),+ }
+            }
+            /// The targets it touches.
+            #[must_use]
+            pub fn targets(&self) -> Vec<&TargetRef> {
+                match self { $(Self::$variant(f) => f.targets()),+ }
+            }
+            /// What it needs.
+            #[must_use]
+            pub fn permissions(&self) -> Vec<String> {
+                match self { $(Self::$variant(f) => f.permissions()),+ }
+            }
+            /// Needs `acknowledge: irreversible`?
+            #[must_use]
+            pub fn irreversible(&self) -> bool {
+                match self { $(Self::$variant(f) => f.irreversible()),+ }
+            }
+            /// The kind's default reversibility.
+            #[must_use]
+            pub fn reversibility(&self) -> Reversibility {
+                match self { $(Self::$variant(_) => <$ty as Fault>::REVERSIBILITY),+ }
+            }
+            /// See [`Fault::prepare`].
+            ///
+            /// # Errors
+            /// As the fault's.
+            pub async fn prepare(&self, cx: &Cx<'_>) -> Result<FaultUndo, FaultError> {
+                match self { $(Self::$variant(f) => f.prepare(cx).await.map(FaultUndo::$variant)),+ }
+            }
+        }
+
+        /// What heals a fault of any kind.
+        #[derive(Serialize, Deserialize)]
+        pub enum FaultUndo {
+            $(#[doc = $key] #[serde(rename = $key)] $variant(<$ty as Fault>::Undo)),+
+        }
+
+        /// A fault together with its undo: what the journal's intent holds.
+        pub struct PreparedFault {
+            /// Its parameters.
+            pub spec: FaultSpec,
+            /// What heals it.
+            pub undo: FaultUndo,
+        }
+
+        impl PreparedFault {
+            /// See [`Fault::inject`].
+            ///
+            /// # Errors
+            /// As the fault's.
+            pub async fn inject(&self, cx: &Cx<'_>) -> Result<(), FaultError> {
+                match (&self.spec, &self.undo) {
+                    $((FaultSpec::$variant(f), FaultUndo::$variant(u)) => f.inject(u, cx).await,)+
+                    _ => Err(mismatch()),
+                }
+            }
+            /// See [`Fault::effective`].
+            ///
+            /// # Errors
+            /// As the fault's.
+            pub async fn effective(&self, cx: &Cx<'_>) -> Result<Look, FaultError> {
+                match (&self.spec, &self.undo) {
+                    $((FaultSpec::$variant(f), FaultUndo::$variant(u)) => f.effective(u, cx).await,)+
+                    _ => Err(mismatch()),
+                }
+            }
+            /// See [`Fault::heal`].
+            ///
+            /// # Errors
+            /// As the fault's.
+            pub async fn heal(&self, cx: &Cx<'_>) -> Result<(), FaultError> {
+                match (&self.spec, &self.undo) {
+                    $((FaultSpec::$variant(f), FaultUndo::$variant(u)) => f.heal(u, cx).await,)+
+                    _ => Err(mismatch()),
+                }
+            }
+            /// See [`Fault::healed`].
+            ///
+            /// # Errors
+            /// As the fault's.
+            pub async fn healed(&self, cx: &Cx<'_>) -> Result<Look, FaultError> {
+                match (&self.spec, &self.undo) {
+                    $((FaultSpec::$variant(f), FaultUndo::$variant(u)) => f.healed(u, cx).await,)+
+                    _ => Err(mismatch()),
+                }
+            }
+            /// See [`Fault::by_hand`].
+            #[must_use]
+            pub fn by_hand(&self) -> String {
+                match (&self.spec, &self.undo) {
+                    $((FaultSpec::$variant(f), FaultUndo::$variant(u)) => f.by_hand(u),)+
+                    _ => String::new(),
+                }
+            }
+            /// See [`Fault::touched`].
+            #[must_use]
+            pub fn touched(&self) -> Vec<String> {
+                match (&self.spec, &self.undo) {
+                    $((FaultSpec::$variant(f), FaultUndo::$variant(u)) => f.touched(u),)+
+                    _ => Vec::new(),
+                }
+            }
+        }
+    };
+}
+
+fn mismatch() -> FaultError {
+    FaultError::Journal("the parameters are of one kind and the undo is of another".to_owned())
+}
+
+faults! {
+    ProcessKill(ProcessKill) = "process_kill",
+}

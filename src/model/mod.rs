@@ -4,15 +4,19 @@
 mod id;
 mod objective;
 mod operation;
+mod spec;
 mod target;
 mod template;
 mod time;
+mod unit;
 mod verdict;
 
 pub use id::{DrillName, FaultId, RunId, StepId, WorkloadName};
 pub use objective::{ClientBehaviour, ClockBasis, Objective, ObjectiveKind, RetryPolicy, Service};
 pub use operation::{Action, Found, Key, OpRecord, Outcome};
+pub use spec::{CommandSpec, Comparison, OutputSpec, RequestSpec, RunSpec, Scalar, TargetRef, WayBack};
 pub use target::{PinnedTarget, ProcessIdentity};
 pub use template::{Part, Reference, Template, TemplateError};
 pub use time::{Interval, Mono, Span, Stamp};
+pub use unit::{Dur, Percent, Rate, Size, UnitError};
 pub use verdict::{RunState, Verdict};

@@ -1,1 +1,384 @@
 //! A drill that is known to be right: what the executor carries out.
+//! Only `lower` makes a [`Plan`]; the executor reads it and cannot change it.
+
+use crate::event::Phase;
+use crate::faults::FaultSpec;
+use crate::model::{
+    ClientBehaviour, CommandSpec, DrillName, FaultId, Objective, OutputSpec, RunSpec, Service, StepId, Template,
+    WorkloadName,
+};
+use crate::probes::ProbeSpec;
+use crate::restores::RestoreSpec;
+use crate::workloads::WorkloadSpec;
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A checked drill. It can be read as a [`Drill`]; it can only be made by lowering a playbook.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan(Drill);
+
+impl Deref for Plan {
+    type Target = Drill;
+
+    fn deref(&self) -> &Drill {
+        &self.0
+    }
+}
+
+/// Everything a drill is, with defaults filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drill {
+    /// Its name.
+    pub name: DrillName,
+    /// Its title; the name if not given.
+    pub title: String,
+    /// The environment it runs in; the configuration allows it.
+    pub environment: String,
+    /// Where it was written.
+    pub source: Source,
+    /// Parameters as run.
+    pub params: BTreeMap<String, String>,
+    /// `metadata:` flattened to lists of text.
+    pub metadata: BTreeMap<String, Vec<String>>,
+    /// One per workload and kind.
+    pub objectives: Vec<Objective>,
+    /// Where secrets come from; their values are read by the executor's preflight.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// What may be touched.
+    pub targets: BTreeMap<String, TargetPlan>,
+    /// A staging of its own.
+    pub staging: Option<StagingPlan>,
+    /// What clients do.
+    pub workloads: Vec<WorkloadPlan>,
+    /// What stops the drill when broken.
+    pub guards: Vec<GuardPlan>,
+    /// The drill may not take longer than this, staging included.
+    pub max_duration: Duration,
+    /// How long the steady state must hold before the outage.
+    pub baseline: Duration,
+    /// What holds before and after.
+    pub steady: Vec<StepPlan>,
+    /// What is broken.
+    pub outage: Vec<StepPlan>,
+    /// How the system should save itself.
+    pub failover: Vec<StepPlan>,
+    /// How people bring it back.
+    pub restore: Vec<StepPlan>,
+    /// How we know.
+    pub verify: Vec<StepPlan>,
+    /// Waived guards: name, reason, person.
+    pub waivers: Vec<Waiver>,
+}
+
+/// The playbook as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Path as given.
+    pub path: PathBuf,
+    /// The bytes as written.
+    pub text: String,
+    /// The text as run: parameters and environment replaced, secrets by name.
+    pub resolved: String,
+}
+
+/// A place in a playbook, for messages at run time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Place {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+}
+
+/// Where a secret comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// A file; its final line break is cut off.
+    File(Template),
+    /// A command's standard output; its final line break is cut off.
+    Command(CommandSpec),
+}
+
+/// A target as written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetPlan {
+    /// What it is.
+    pub spec: TargetSpec,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What a target is.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetSpec {
+    /// Processes of this machine. Fields: `pid`, `pids`, `name`, and what the command prints.
+    Process(ProcessTarget),
+    /// An HTTP service. Fields: `url`, `host`, `port`.
+    Http(UrlTarget),
+    /// A store that speaks the ledger protocol of the embedded staging. Fields: `url`.
+    Kv(UrlTarget),
+    /// A PostgreSQL database. Fields: `host`, `port`, `database`, `user`.
+    Postgres(UrlTarget),
+    /// A TCP port. Fields: `address`, `host`, `port`.
+    Tcp(AddressTarget),
+}
+
+/// Processes, by exactly one of these.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessTarget {
+    /// A pid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<Template>,
+    /// A file with a pid in its first line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pidfile: Option<Template>,
+    /// A command that prints a pid per line; lines like `name=pg1` become fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandSpec>,
+}
+
+/// Something with a URL.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UrlTarget {
+    /// The URL; secrets in it stay by reference.
+    pub url: Template,
+}
+
+/// Something with an address.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddressTarget {
+    /// `host:port`
+    pub address: Template,
+}
+
+/// A staging of the drill's own.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StagingPlan {
+    /// The embedded replicated key-value service.
+    Embedded(EmbeddedStaging),
+    /// Scripts. `up` may print `name=value` lines that become `${staging.name}`.
+    Commands {
+        /// Brings it up.
+        up: CommandSpec,
+        /// Brings it down.
+        down: CommandSpec,
+    },
+}
+
+/// The embedded staging's settings.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddedStaging {
+    /// Is a write acknowledged before or after the standby has it?
+    pub replication: Replication,
+    /// How long the standby lags under asynchronous replication; 300ms if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<crate::model::Dur>,
+    /// The router's port; the nodes take the next two. 17400 if not given.
+    #[serde(default = "default_port")]
+    pub port: u16,
+    /// Does the router promote the standby when the primary is gone? true if not given.
+    #[serde(default = "yes")]
+    pub failover: bool,
+    /// How often the router looks at the primary; 100ms if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_every: Option<crate::model::Dur>,
+    /// Failed looks in a row until it promotes; 3 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<u32>,
+}
+
+fn default_port() -> u16 {
+    17400
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// When a write is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Replication {
+    /// Before the standby has it.
+    Async,
+    /// After.
+    Sync,
+}
+
+/// A workload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkloadPlan {
+    /// Its name.
+    pub name: WorkloadName,
+    /// Its parameters.
+    pub spec: WorkloadSpec,
+    /// What counts as working.
+    pub service: Service,
+    /// Operations a second.
+    pub rate: f64,
+    /// An operation is given up after this.
+    pub timeout: Duration,
+    /// How its client behaves.
+    pub client: ClientBehaviour,
+    /// Writers of a ledger; 0 otherwise.
+    pub writers: u16,
+    /// For the availability probe that lowering adds to a ledger: that ledger.
+    pub probe_of: Option<WorkloadName>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A guard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GuardPlan {
+    /// Its name.
+    pub name: String,
+    /// What must hold.
+    pub probe: ProbeSpec,
+    /// How often it is looked at.
+    pub every: Duration,
+    /// So many broken looks in a row are tolerated.
+    pub tolerate: u32,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A guard that is waived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiver {
+    /// The guard's name.
+    pub guard: String,
+    /// Why.
+    pub reason: String,
+    /// By whom.
+    pub by: String,
+}
+
+/// A step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepPlan {
+    /// Its id: as written, or `PHASE_N`.
+    pub id: StepId,
+    /// Its name; made from verb and kind if not given.
+    pub name: String,
+    /// Its phase.
+    pub phase: Phase,
+    /// What it does.
+    pub verb: Verb,
+    /// Steps that must have passed before.
+    pub after: Vec<StepId>,
+    /// Reaching it marks this milestone.
+    pub milestone: Option<String>,
+    /// A CEL expression over `params`, `targets` and `steps`; false skips the step.
+    pub when: Option<String>,
+    /// Do it so often, so far apart.
+    pub repeat: Option<Repeat>,
+    /// It takes over the heal of this fault.
+    pub closes: Option<FaultId>,
+    /// Outputs to take from the answer.
+    pub output: BTreeMap<String, OutputSpec>,
+    /// What a failure means for the rest.
+    pub on_fail: OnFail,
+    /// Limit of the step, for `expect`, `run`, `restore` and `ask`.
+    pub within: Option<Duration>,
+    /// What `within` counts from.
+    pub since: Since,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verb {
+    /// Inject a fault; its id is the step's.
+    Inject(Box<InjectPlan>),
+    /// Heal a fault.
+    Heal(FaultId),
+    /// Wait until a condition holds (`within`), and holds for a time.
+    Expect {
+        /// The condition.
+        probe: ProbeSpec,
+        /// It must then hold for so long.
+        hold: Option<Duration>,
+    },
+    /// A condition must hold now.
+    Check(ProbeSpec),
+    /// Restore, then verify.
+    Restore(RestoreSpec),
+    /// A command or a request.
+    Run(RunSpec),
+    /// Wait.
+    Wait(Duration),
+    /// A person says it is done.
+    Ask(String),
+    /// All at once; it ends when all have ended.
+    Parallel(Vec<StepPlan>),
+}
+
+/// An injection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InjectPlan {
+    /// The fault.
+    pub fault: FaultSpec,
+    /// Healed at the latest after this; 10 minutes if not given.
+    pub deadline: Duration,
+    /// How much of the targets it may touch.
+    pub at_most: Option<AtMost>,
+    /// `acknowledge: irreversible` stands there.
+    pub acknowledged: bool,
+    /// The stated way back of an irreversible fault.
+    pub way_back: Option<String>,
+}
+
+/// How much of the targets a fault may touch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum AtMost {
+    /// So many.
+    Count(u32),
+    /// Such a share.
+    Share(f64),
+}
+
+/// Do something more than once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeat {
+    /// How often, at least 1.
+    pub times: u32,
+    /// So far apart.
+    pub every: Duration,
+}
+
+/// What a limit counts from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Since {
+    /// The step's own start.
+    #[default]
+    Start,
+    /// The first fault.
+    Fault,
+    /// The `declared` milestone.
+    Declared,
+    /// The end of a step (or the injection of a fault).
+    Step(StepId),
+}
+
+/// What a failed step means for the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFail {
+    /// The phase ends; restore and verify still run.
+    #[default]
+    EndPhase,
+    /// The drill ends, healed.
+    Abort,
+}

@@ -1,1 +1,109 @@
 //! The ways a drill looks at the world: one file per kind, and their registry.
+
+use crate::adapters::AdapterError;
+use crate::faults::{Cx, KindInfo};
+use crate::model::TargetRef;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
+use std::future::Future;
+use thiserror::Error;
+
+mod command;
+mod compare;
+mod http;
+mod process;
+mod sql;
+mod tcp;
+
+pub use command::CommandProbe;
+pub use compare::{CompareError, compare};
+pub use http::{HttpExpect, HttpProbe};
+pub use process::{ProcessProbe, Wanted};
+pub use sql::SqlProbe;
+pub use tcp::TcpProbe;
+
+/// What one look saw. A false condition is data, not an error.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sample {
+    /// Does it hold?
+    pub holds: bool,
+    /// Actual above expected, in one or two short lines.
+    pub detail: String,
+    /// Text that declared outputs are taken from.
+    pub answer: String,
+    /// Fields besides (`status`, …).
+    pub fields: BTreeMap<String, String>,
+}
+
+/// Why a look decided nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ProbeError {
+    /// The outside world did not answer. For `expect` it counts as "not yet"; for `check` it is inconclusive.
+    #[error(transparent)]
+    World(#[from] AdapterError),
+    /// A reference could not be filled in, or a comparison makes no sense for the value.
+    #[error("{0}")]
+    Undecided(String),
+}
+
+/// A probe.
+pub trait Probe: Serialize + DeserializeOwned + JsonSchema + Send + Sync {
+    /// The key in a playbook.
+    const KIND: &'static str;
+    /// One line for `list` and the reference.
+    const SUMMARY: &'static str;
+
+    /// The target it looks at, if it names one.
+    fn target(&self) -> Option<&TargetRef> {
+        None
+    }
+    /// One look, within its own time-out.
+    fn sample(&self, cx: &Cx<'_>) -> impl Future<Output = Result<Sample, ProbeError>> + Send;
+}
+
+macro_rules! probes {
+    ($($variant:ident($ty:ty) = $key:literal),+ $(,)?) => {
+        /// A probe of any kind.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        pub enum ProbeSpec {
+            $(#[doc = $key] #[serde(rename = $key)] $variant($ty)),+
+        }
+
+        /// All kinds, in the order of the registry.
+        pub const KINDS: &[KindInfo] = &[$(KindInfo {
+            kind: $key,
+            summary: <$ty as Probe>::SUMMARY,
+            note: "",
+            schema: || schemars::schema_for!($ty),
+        }),+];
+
+        impl ProbeSpec {
+            /// The key in a playbook.
+            #[must_use]
+            pub fn kind(&self) -> &'static str {
+                match self { $(Self::$variant(_) => <$ty as Probe>::KIND),+ }
+            }
+            /// The target it looks at, if it names one.
+            #[must_use]
+            pub fn target(&self) -> Option<&TargetRef> {
+                match self { $(Self::$variant(p) => p.target()),+ }
+            }
+            /// One look.
+            ///
+            /// # Errors
+            /// When the look decides nothing.
+            pub async fn sample(&self, cx: &Cx<'_>) -> Result<Sample, ProbeError> {
+                match self { $(Self::$variant(p) => p.sample(cx).await),+ }
+            }
+        }
+    };
+}
+
+probes! {
+    Http(HttpProbe) = "http",
+    Tcp(TcpProbe) = "tcp",
+    Command(CommandProbe) = "command",
+    Sql(SqlProbe) = "sql",
+    Process(ProcessProbe) = "process",
+}

@@ -1,1 +1,167 @@
 //! What clients do while a drill runs: one file per kind, and their registry.
+//! A spec says what; `adapters` opens the client; `exec::sampler` drives it on an open-loop schedule.
+
+use crate::faults::KindInfo;
+use crate::model::{CommandSpec, Dur, Rate, Size, Template};
+use crate::probes::HttpExpect;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How a client behaves, as written: `fresh`, `pooled` or `retrying: {…}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientSpec {
+    /// A new connection for each operation.
+    Fresh,
+    /// Keeps its connections.
+    Pooled,
+    /// Tries again.
+    Retrying(RetrySpec),
+}
+
+/// When a retrying client tries again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetrySpec {
+    /// Attempts in all; 5 if not given.
+    #[serde(default = "five")]
+    pub attempts: u32,
+    /// Wait before the second attempt, doubles each time; 100ms if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<Dur>,
+    /// The wait never exceeds this; 1s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_backoff: Option<Dur>,
+    /// Limit of one attempt; a quarter of the time-out if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_timeout: Option<Dur>,
+}
+
+fn five() -> u32 {
+    5
+}
+
+/// Writes numbered records, remembers which were acknowledged, and reads them back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    /// A target of kind `kv` or `postgres`.
+    pub target: String,
+    /// Writes a second, of all writers together.
+    pub rate: Rate,
+    /// Writers, each with a connection of its own; 8 if not given.
+    #[serde(default = "eight")]
+    pub writers: u16,
+    /// Payload of a record; 128B if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Size>,
+    /// Reads a second of recently acknowledged records; none if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_rate: Option<Rate>,
+    /// Visits a second of the availability probe that the ledger brings along; 20/s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_rate: Option<Rate>,
+    /// A write is given up after this; 5s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Dur>,
+    /// The table, for SQL; `blackstart_ledger` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// How its client behaves; `pooled` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientSpec>,
+}
+
+fn eight() -> u16 {
+    8
+}
+
+/// Visits a page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpVisits {
+    /// The URL; `{nonce}` in it is replaced by a number that is different for each visit.
+    pub url: Template,
+    /// The method; GET if not given.
+    #[serde(default = "get")]
+    pub method: String,
+    /// Headers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, Template>,
+    /// The body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Template>,
+    /// What counts as ok; any 2xx if not given. A body comparison may only be `contains`.
+    #[serde(default)]
+    pub expect: HttpExpect,
+    /// Visits a second.
+    pub rate: Rate,
+    /// A visit is given up after this; 5s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Dur>,
+    /// How its client behaves; `fresh` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientSpec>,
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+/// Drives a program that speaks the line-JSON protocol.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CommandClient {
+    /// The program.
+    pub run: CommandSpec,
+    /// Operations a second.
+    pub rate: Rate,
+    /// An operation is given up after this; 5s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Dur>,
+    /// Does it write ledger records (`write`, `read_back`) or only visit? Writers of the ledger; 0 means visits.
+    #[serde(default)]
+    pub writers: u16,
+}
+
+/// A workload of any kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkloadSpec {
+    /// `ledger`
+    Ledger(Ledger),
+    /// `http`
+    Http(HttpVisits),
+    /// `command`
+    Command(CommandClient),
+}
+
+impl WorkloadSpec {
+    /// The key in a playbook.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Ledger(_) => "ledger",
+            Self::Http(_) => "http",
+            Self::Command(_) => "command",
+        }
+    }
+}
+
+/// All kinds, in the order of the registry.
+pub const KINDS: &[KindInfo] = &[
+    KindInfo {
+        kind: "ledger",
+        summary: "writes numbered records, remembers which were acknowledged, reads all back",
+        note: "",
+        schema: || schemars::schema_for!(Ledger),
+    },
+    KindInfo { kind: "http", summary: "visits a page", note: "", schema: || schemars::schema_for!(HttpVisits) },
+    KindInfo {
+        kind: "command",
+        summary: "drives a program of yours over a line-JSON protocol",
+        note: "",
+        schema: || schemars::schema_for!(CommandClient),
+    },
+];
