@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Prints the current leader: its name as name=pg1, then the pid of its postmaster and the pid of its Patroni, one a line.
+#
+#   leader-pids.sh [--dir DIR]
+
+# shellcheck source=common.sh
+source "$(dirname "$0")/common.sh"
+FLAGS=()
+parse_options "$@"
+load_staging
+
+node=$(leader) || die "the cluster has no leader now"
+read -r postmaster _ < <(postmaster_of "$DIR/$node/data") || die "no postmaster runs in $DIR/$node/data"
+runs "$node" || die "Patroni of $node does not run"
+echo "name=$node"
+echo "port=$(pg_port "$node")"
+echo "$postmaster"
+pid_of "$node"

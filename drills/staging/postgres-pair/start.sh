@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Gives the pair its two nodes back after NAME died, whatever happened in between: if the other node was promoted, NAME
+# rejoins as its standby (rejoin.sh); if not, NAME starts again as it was. Safe to repeat.
+#
+#   start.sh [--dir DIR] NAME
+
+# shellcheck source=common.sh
+source "$(dirname "$0")/common.sh"
+FLAGS=()
+parse_options "$@"
+load_staging
+node=${ARGS[0]:?start.sh needs the name of a node: ${NODES[*]}}
+is_node "$node"
+
+if is_primary "$(other "$node")"; then
+  exec "$(dirname "$0")/rejoin.sh" --dir "$DIR" "$node"
+fi
+runs "$node" || launch_postgres "$node"
+back() { is_primary "$node" && streams "$(other "$node")"; }
+within 60 "$node is primary again and $(other "$node") streams from it" back
+echo "name=$node"

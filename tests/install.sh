@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Installs every server and tool that the tests need, from Debian's packages. Quick and silent when all is there.
+#
+#   tests/install.sh           install what is missing
+#   tests/install.sh --check   install nothing; list what is missing and exit 1 if there is any
+#
+# Nothing is started: stagings start their own processes on loopback, in a directory of their own. While packages are
+# being installed, a policy-rc.d refuses every service start that a package asks for, and the distribution's own
+# PostgreSQL cluster is not created.
+set -euo pipefail
+
+# package:file that proves it is there
+WANTED=(
+  postgresql-15:/usr/lib/postgresql/15/bin/postgres
+  postgresql-client-15:/usr/lib/postgresql/15/bin/psql
+  patroni:/usr/bin/patroni
+  python3-etcd:/usr/lib/python3/dist-packages/etcd/__init__.py
+  python3-psycopg2:/usr/lib/python3/dist-packages/psycopg2/__init__.py
+  etcd-server:/usr/bin/etcd
+  etcd-client:/usr/bin/etcdctl
+  haproxy:/usr/sbin/haproxy
+  curl:/usr/bin/curl
+  jq:/usr/bin/jq
+  procps:/usr/bin/ps
+  iproute2:/usr/bin/ss
+  util-linux:/usr/bin/setpriv
+)
+
+missing=()
+for entry in "${WANTED[@]}"; do
+  [[ -e ${entry#*:} ]] || missing+=("${entry%%:*}")
+done
+
+if [[ ${1:-} == --check ]]; then
+  ((${#missing[@]} == 0)) && exit 0
+  echo "missing packages: ${missing[*]} (tests/install.sh installs them)" >&2
+  exit 1
+fi
+((${#missing[@]} == 0)) && exit 0
+
+if ((EUID != 0)); then
+  echo "tests/install.sh: missing packages: ${missing[*]}; run it as root once: sudo tests/install.sh" >&2
+  exit 1
+fi
+if ! command -v apt-get >/dev/null; then
+  echo "tests/install.sh: only Debian and its derivatives are supported here; install by hand: ${missing[*]}" >&2
+  exit 1
+fi
+
+log=$(mktemp /tmp/blackstart-install.XXXXXX)
+policy=/usr/sbin/policy-rc.d
+kept=
+restore() {
+  if [[ -n $kept ]]; then mv -f "$kept" "$policy"; else rm -f "$policy"; fi
+  rm -f /etc/postgresql-common/createcluster.d/blackstart.conf
+}
+trap restore EXIT
+[[ -e $policy ]] && kept=$(mktemp "$policy.XXXXXX") && cp -p "$policy" "$kept"
+printf '#!/bin/sh\nexit 101\n' >"$policy"
+chmod 755 "$policy"
+mkdir -p /etc/postgresql-common/createcluster.d
+echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/blackstart.conf
+
+install_them() {
+  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends \
+    "${missing[@]}" >>"$log" 2>&1
+}
+# The package lists may be old or empty on a fresh machine: one update, only when it is needed.
+if ! install_them; then
+  apt-get -o DPkg::Lock::Timeout=300 update -qq >>"$log" 2>&1 || true
+  if ! install_them; then
+    echo "tests/install.sh: apt-get could not install ${missing[*]}; the end of $log:" >&2
+    tail -n 15 "$log" >&2
+    exit 1
+  fi
+fi
+rm -f "$log"
+echo "installed: ${missing[*]}"
