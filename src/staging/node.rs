@@ -421,6 +421,8 @@ impl Node {
         let leading = status.role != Role::Standby;
         let behind = if leading { store.len().saturating_sub(replica.confirmed) } else { 0 };
         let oldest = if behind > 0 { store.at(replica.confirmed).map(|(_, at)| at) } else { None };
+        // Records of another process's time have no moment of acceptance here.
+        let oldest = oldest.filter(|at| at.0 > 0);
         Health {
             name: self.settings.name.clone(),
             pid: std::process::id(),
