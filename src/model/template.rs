@@ -66,6 +66,9 @@ pub struct Template {
 }
 
 impl Template {
+    /// Its name in serde's data model.
+    pub const NAME: &'static str = "Template";
+
     /// Literal text, nothing in it is a reference.
     #[must_use]
     pub fn literal(text: &str) -> Self {
@@ -182,7 +185,18 @@ impl Serialize for Template {
 
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(d)?).map_err(serde::de::Error::custom)
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Template;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, d: D) -> Result<Template, D::Error> {
+                Template::parse(&String::deserialize(d)?).map_err(serde::de::Error::custom)
+            }
+        }
+        // The name tells a playbook's decoder that references may stay in this text.
+        d.deserialize_newtype_struct(Self::NAME, Visitor)
     }
 }
 

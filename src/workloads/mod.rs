@@ -115,8 +115,14 @@ fn get() -> String {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandClient {
-    /// The program.
-    pub run: CommandSpec,
+    /// Program and arguments; a relative program path is relative to the playbook.
+    pub argv: Vec<Template>,
+    /// Environment variables besides those of the runner. Secrets belong here, never into `argv`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, Template>,
+    /// Working directory; the playbook's folder if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<Template>,
     /// Operations a second.
     pub rate: Rate,
     /// An operation is given up after this; 5s if not given.
@@ -125,6 +131,20 @@ pub struct CommandClient {
     /// Does it write ledger records (`write`, `read_back`) or only visit? Writers of the ledger; 0 means visits.
     #[serde(default)]
     pub writers: u16,
+}
+
+impl CommandClient {
+    /// The program alone; it has no time-out of its own, since it lives as long as the workload.
+    #[must_use]
+    pub fn command(&self) -> CommandSpec {
+        CommandSpec {
+            argv: self.argv.clone(),
+            env: self.env.clone(),
+            stdin: None,
+            cwd: self.cwd.clone(),
+            timeout: None,
+        }
+    }
 }
 
 /// A workload of any kind.
