@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
+pub mod host;
+
 /// A boxed future, as the seams return it.
 pub type Fut<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

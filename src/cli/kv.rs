@@ -1,6 +1,7 @@
 //! `blackstart kv …`: the processes of the embedded staging (hidden: the runner starts them, people need not).
 //! What they do is in [`crate::staging`].
 
+use super::Exit;
 use crate::staging::cluster::{self, ClusterSettings};
 use crate::staging::node::{self, NodeSettings, Role};
 use crate::staging::{Failover, Replication, StagingError, Violations};
@@ -8,11 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
-
-/// Could not start, nothing was touched.
-const NOT_STARTED: u8 = 69;
 
 /// A process of the embedded staging.
 #[derive(Debug, Args)]
@@ -128,7 +125,7 @@ struct NodeArgs {
 
 /// Runs a process of the staging until it is told to end.
 #[must_use]
-pub fn run(kv: Kv) -> ExitCode {
+pub fn run(kv: Kv) -> Exit {
     // One thread: the system kills a node with the thread that started it, and one thread is enough.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
@@ -136,10 +133,10 @@ pub fn run(kv: Kv) -> ExitCode {
         Err(cause) => Err(StagingError::Stopped("the runtime", cause)),
     };
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => Exit::Pass,
         Err(why) => {
             eprintln!("{why}");
-            ExitCode::from(NOT_STARTED)
+            Exit::Preflight
         }
     }
 }

@@ -1,12 +1,26 @@
-//! One file per command; the exit-code table; the only printing.
+//! The command line: one file per command, the exit-code table, and the only printing.
+//! What a drill is, does and means lives elsewhere; here it is asked for, shown, and turned into an exit code.
 
-pub mod kv;
+mod completions;
+mod doctor;
+mod exit;
+mod kv;
+mod list;
+mod man;
+mod terminal;
+mod trap;
 
-use clap::{Parser, Subcommand};
+pub use exit::Exit;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use terminal::{Complaint, Terminal};
 
+/// Runs chaos and disaster-recovery drills: breaks things on purpose, times how long clients could not work, and counts
+/// which acknowledged writes are gone.
 #[derive(Debug, Parser)]
-#[command(name = "blackstart", version, about = "Runs disaster-recovery drills and measures what clients lost")]
+#[command(name = "blackstart", version, propagate_version = true, after_help = exit::HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -14,20 +28,104 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The processes of the embedded staging.
+    /// Say which faults, probes, workloads, restores and targets a playbook can use
+    List(list::Args),
+    /// Say what this machine can and cannot do, and how to mend it
+    Doctor(doctor::Args),
+    /// Print completions for a shell
+    Completions(completions::Args),
+    /// Print the man page
+    Man(man::Args),
+    /// The processes of the embedded staging
     #[command(hide = true)]
     Kv(kv::Kv),
+}
+
+/// How a command prints its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people: redrawn on a terminal, lines otherwise
+    Human,
+    /// For programs
+    Json,
+    /// Lines of text, also on a terminal
+    Plain,
 }
 
 /// Runs the command line and says how it ended.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Cli::try_parse() {
-        Ok(Cli { command: Command::Kv(kv) }) => kv::run(kv),
-        Err(usage) => {
-            // Standard output may be closed; then there is nobody to tell.
-            let _unheard = usage.print();
-            ExitCode::from(if usage.use_stderr() { 64 } else { 0 })
+    let mut terminal = Terminal::real();
+    let exit = trap::panics(|| dispatch(&mut terminal));
+    ExitCode::from(exit.code())
+}
+
+fn dispatch(terminal: &mut Terminal) -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refusal) => return refused(&refusal, terminal),
+    };
+    cli.command.run(terminal).unwrap_or_else(|complaint| terminal.complain(&complaint))
+}
+
+impl Command {
+    fn run(self, terminal: &mut Terminal) -> Result<Exit, Complaint> {
+        match self {
+            Self::List(args) => Ok(list::run(&args, terminal)),
+            Self::Doctor(args) => Ok(doctor::run(&args, terminal)),
+            Self::Completions(args) => Ok(completions::run(&args, terminal)),
+            Self::Man(args) => man::run(&args, terminal),
+            Self::Kv(args) => Ok(kv::run(args)),
         }
+    }
+}
+
+/// Help and version are answers; everything else clap refuses is wrong usage, and its own status 2 becomes 64.
+fn refused(refusal: &clap::Error, terminal: &mut Terminal) -> Exit {
+    let text = refusal.render();
+    if refusal.use_stderr() {
+        terminal.warn(&terminal.styled(&text));
+        Exit::Usage
+    } else {
+        terminal.say(&terminal.styled(&text));
+        Exit::Pass
+    }
+}
+
+/// Where the tool remembers runs that may hold open faults.
+fn state_dir() -> PathBuf {
+    if let Some(dir) = std::env::var_os("BLACKSTART_STATE_DIR").filter(|v| !v.is_empty()) {
+        return dir.into();
+    }
+    if crate::adapters::host::is_root() {
+        return "/var/lib/blackstart".into();
+    }
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/".into())).join(".local/state");
+    std::env::var_os("XDG_STATE_HOME").filter(|v| !v.is_empty()).map_or_else(home, PathBuf::from).join("blackstart")
+}
+
+/// The command line as clap sees it, for completions and the man page.
+fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_64_and_help_is_0() {
+        let mut terminal = Terminal::captured();
+        let wrong = Cli::try_parse_from(["blackstart", "frobnicate"]).unwrap_err();
+        assert_eq!(refused(&wrong, &mut terminal), Exit::Usage);
+        let help = Cli::try_parse_from(["blackstart", "--help"]).unwrap_err();
+        assert_eq!(refused(&help, &mut terminal), Exit::Pass);
+        assert!(terminal.out().contains("Usage:"), "{}", terminal.out());
+        assert!(terminal.err().contains("frobnicate"), "{}", terminal.err());
     }
 }

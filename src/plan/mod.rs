@@ -130,6 +130,40 @@ pub enum TargetSpec {
     Tcp(AddressTarget),
 }
 
+/// All kinds of targets, in the order of [`TargetSpec`].
+pub const TARGET_KINDS: &[crate::faults::KindInfo] = &[
+    crate::faults::KindInfo {
+        kind: "process",
+        summary: "processes of this machine, by pid, pidfile or a command that prints pids",
+        note: "",
+        schema: || schemars::schema_for!(ProcessTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "http",
+        summary: "an HTTP service, by URL",
+        note: "",
+        schema: || schemars::schema_for!(UrlTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "kv",
+        summary: "a store that speaks the ledger protocol of the embedded staging, by URL",
+        note: "",
+        schema: || schemars::schema_for!(UrlTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "postgres",
+        summary: "a PostgreSQL database, by URL",
+        note: "",
+        schema: || schemars::schema_for!(UrlTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "tcp",
+        summary: "a TCP port, by address",
+        note: "",
+        schema: || schemars::schema_for!(AddressTarget),
+    },
+];
+
 /// Processes, by exactly one of these.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
