@@ -271,31 +271,30 @@ impl Node {
 
     fn carry_out(&self, store: &mut Store, mut record: Record, deed: Deed) -> Result<Option<usize>, Refusal> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let earlier =
-            held.iter().position(|h| h.writer == record.writer && h.run == record.run).map(|i| held.remove(i));
-        let mut also = earlier;
+        let waits = held.iter().position(|h| h.writer == record.writer && h.run == record.run);
+        let mut after: Vec<Record> = waits.map(|i| held.remove(i)).into_iter().collect();
         match deed {
-            Deed::Hole => return Ok(None),
-            Deed::Reorder if also.is_none() => {
-                held.push(record);
-                return Ok(None);
-            }
             Deed::Corrupt => {
                 if let Some(byte) = record.payload.last_mut() {
                     *byte ^= 1;
                 }
             }
-            Deed::Duplicate => also = Some(record.clone()),
-            Deed::Phantom => also = Some(Record { seq: record.seq + 1_000_000_000, ..record.clone() }),
-            Deed::Honest | Deed::Resurrect | Deed::Reorder => {}
+            Deed::Duplicate => after.push(record.clone()),
+            Deed::Phantom => after.push(Record { seq: record.seq + 1_000_000_000, ..record.clone() }),
+            Deed::Reorder => held.push(record.clone()),
+            Deed::Hole | Deed::Honest | Deed::Resurrect => {}
         }
         let now = Clock::System.mono();
-        let place = store.append(record, now).map_err(Refusal::Disk)?;
-        if let Some(extra) = also {
-            store.append(extra, now).map_err(Refusal::Disk)?;
+        let own = if matches!(deed, Deed::Hole | Deed::Reorder) {
+            None
+        } else {
+            Some(store.append(record, now).map_err(Refusal::Disk)?)
+        };
+        for record in after {
+            store.append(record, now).map_err(Refusal::Disk)?;
         }
         self.length.send_replace(store.len());
-        if deed == Deed::Resurrect { Err(Refusal::Lie) } else { Ok(Some(place)) }
+        if deed == Deed::Resurrect { Err(Refusal::Lie) } else { Ok(own) }
     }
 
     /// A `sync` primary without a standby refuses, unless it may acknowledge alone after a while.
