@@ -80,18 +80,18 @@ pub(super) fn is_run_name(run: &str) -> bool {
 
 type RecordPath = Result<Path<(String, u16, u64)>, PathRejection>;
 
-fn record_name(path: RecordPath) -> Result<(String, u16, u64), Response> {
+fn record_name(path: RecordPath) -> Result<(String, u16, u64), String> {
     match path {
         Ok(Path(name)) if is_run_name(&name.0) => Ok(name),
-        Ok(_) => Err(failed(StatusCode::BAD_REQUEST, "not a run's name")),
-        Err(why) => Err(failed(StatusCode::BAD_REQUEST, why)),
+        Ok(_) => Err("not a run's name".to_owned()),
+        Err(why) => Err(why.to_string()),
     }
 }
 
 async fn write(State(node): Shared, path: RecordPath, headers: HeaderMap, body: Bytes) -> Response {
     let (run, writer, seq) = match record_name(path) {
         Ok(name) => name,
-        Err(refusal) => return refusal,
+        Err(why) => return failed(StatusCode::BAD_REQUEST, why),
     };
     observe(&node, &headers);
     let attempt = number(&headers, ATTEMPT).unwrap_or(1);
@@ -106,7 +106,7 @@ async fn write(State(node): Shared, path: RecordPath, headers: HeaderMap, body: 
 async fn read(State(node): Shared, path: RecordPath, headers: HeaderMap) -> Response {
     let (run, writer, seq) = match record_name(path) {
         Ok(name) => name,
-        Err(refusal) => return refusal,
+        Err(why) => return failed(StatusCode::BAD_REQUEST, why),
     };
     observe(&node, &headers);
     match node.read(&run, writer, seq) {
