@@ -243,4 +243,39 @@ mod tests {
             assert!(duration(bad).is_err(), "{bad:?}");
         }
     }
+
+    #[derive(Debug, clap::Parser)]
+    struct Whole {
+        #[command(subcommand)]
+        command: Word,
+    }
+
+    #[derive(Debug, Subcommand)]
+    enum Word {
+        Kv(Kv),
+    }
+
+    #[test]
+    fn what_a_playbook_asks_is_understood() {
+        let asked = crate::staging::Embedded {
+            replication: Replication::Sync,
+            lag: Duration::from_micros(1500),
+            port: 17_400,
+            failover: Failover::Off,
+            degrade_after: Some(Duration::from_secs(1)),
+            check_every: Some(Duration::from_millis(50)),
+            failures: Some(5),
+        };
+        let words = std::iter::once("blackstart".to_owned()).chain(asked.arguments(std::path::Path::new("/tmp/x y")));
+        let Word::Kv(kv) = <Whole as clap::Parser>::parse_from(words).command;
+        let Process::Cluster(args) = kv.process else { panic!("not a cluster") };
+        let settings = args.settings();
+        assert_eq!(settings.dir, PathBuf::from("/tmp/x y"));
+        assert_eq!(
+            (settings.replication, settings.failover, settings.port),
+            (asked.replication, asked.failover, 17_400)
+        );
+        assert_eq!((settings.lag, settings.degrade_after), (asked.lag, asked.degrade_after));
+        assert_eq!((Some(settings.check_every), Some(settings.failures)), (asked.check_every, asked.failures));
+    }
 }

@@ -218,7 +218,7 @@ pub struct EmbeddedStaging {
     /// How long the standby lags under asynchronous replication; 300ms if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<crate::model::Dur>,
-    /// The router's port; the nodes take the next two. 17400 if not given.
+    /// The router's port; the nodes take the next four. 17400 if not given.
     #[serde(default = "default_port")]
     pub port: u16,
     /// Does the router promote the standby when the primary is gone? true if not given.
@@ -230,6 +230,10 @@ pub struct EmbeddedStaging {
     /// Failed looks in a row until it promotes; 3 if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<u32>,
+    /// Under synchronous replication: a primary whose standby is gone for this long acknowledges alone and says so; if
+    /// not given, it refuses instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub degrade_after: Option<crate::model::Dur>,
 }
 
 fn default_port() -> u16 {

@@ -47,6 +47,9 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
 
+/// The lag of an asynchronous standby if nothing else is asked.
+const USUAL_LAG: Duration = Duration::from_millis(300);
+
 /// When the primary acknowledges a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
@@ -93,6 +96,28 @@ pub struct Embedded {
     pub failover: Failover,
     /// `sync` only: a primary whose standby is gone longer than this acknowledges alone and says so; refused if not set.
     pub degrade_after: Option<Duration>,
+    /// Time between two health checks; the router's own default if not given.
+    pub check_every: Option<Duration>,
+    /// Failed checks in a row that lead to a failover; the router's own default if not given.
+    pub failures: Option<u32>,
+}
+
+impl From<&crate::plan::EmbeddedStaging> for Embedded {
+    fn from(plan: &crate::plan::EmbeddedStaging) -> Self {
+        let (replication, usual_lag) = match plan.replication {
+            crate::plan::Replication::Async => (Replication::Async, USUAL_LAG),
+            crate::plan::Replication::Sync => (Replication::Sync, Duration::ZERO),
+        };
+        Self {
+            replication,
+            lag: plan.lag.map_or(usual_lag, |d| d.0),
+            port: plan.port,
+            failover: if plan.failover { Failover::Automatic } else { Failover::Off },
+            degrade_after: plan.degrade_after.map(|d| d.0),
+            check_every: plan.check_every.map(|d| d.0),
+            failures: plan.failures,
+        }
+    }
 }
 
 impl Embedded {
@@ -106,8 +131,13 @@ impl Embedded {
         put("--port", self.port.to_string());
         put("--replication", self.replication.word().to_owned());
         put("--lag", format!("{}us", self.lag.as_micros()));
-        if let Some(limit) = self.degrade_after {
-            put("--degrade-after", format!("{}us", limit.as_micros()));
+        for (name, limit) in [("--degrade-after", self.degrade_after), ("--check-every", self.check_every)] {
+            if let Some(limit) = limit {
+                put(name, format!("{}us", limit.as_micros()));
+            }
+        }
+        if let Some(count) = self.failures {
+            put("--failures", count.to_string());
         }
         if self.failover == Failover::Off {
             words.push("--no-failover".to_owned());
