@@ -12,6 +12,8 @@ use thiserror::Error;
 
 pub mod host;
 
+pub mod postgres;
+
 /// A boxed future, as the seams return it.
 pub type Fut<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

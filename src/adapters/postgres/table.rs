@@ -1,0 +1,157 @@
+//! The ledger's table: making it, its statements, and reading it back.
+//!
+//! `pos` is a sequence: the order in which the server carried out the inserts. There is deliberately no unique key over
+//! run, writer and sequence number: it would hide duplicates, which are to be counted. Rows stay after a run, so that
+//! anybody can check the count with SQL; the next run's `prepare` removes them.
+
+use super::server::Server;
+use crate::adapters::{AdapterError, ClientSettings, Fut, LedgerStore, Row};
+use crate::model::{Key, RunId};
+use futures_util::{TryStreamExt, pin_mut};
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// One step of preparing or reading may take this long; a read-back of any size goes on as long as rows arrive.
+const STALL: Duration = Duration::from_secs(30);
+
+/// A ledger's table on a server.
+pub(super) struct Table {
+    server: Arc<Server>,
+    name: Name,
+    run: RunId,
+}
+
+/// A table's name, quoted for SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Name {
+    quoted: String,
+    index: String,
+}
+
+impl Name {
+    /// `table` or `schema.table`, of letters, digits and `_`.
+    fn parse(text: &str) -> Option<Self> {
+        let word = |w: &str| {
+            !w.is_empty()
+                && w.len() <= 50
+                && !w.starts_with(|c: char| c.is_ascii_digit())
+                && w.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        let words: Vec<&str> = text.split('.').collect();
+        let table = *words.last()?;
+        (words.len() <= 2 && words.iter().all(|w| word(w))).then(|| Self {
+            quoted: words.iter().map(|w| format!("\"{w}\"")).collect::<Vec<_>>().join("."),
+            index: format!("\"{table}_by_name\""),
+        })
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.quoted)
+    }
+}
+
+impl Table {
+    pub(super) fn new(server: Arc<Server>, name: &str, settings: &ClientSettings) -> Result<Self, AdapterError> {
+        let name = Name::parse(name).ok_or_else(|| {
+            AdapterError::Other(format!("the ledger's table `{name}` is not a name; use letters, digits and _"))
+        })?;
+        Ok(Self { server, name, run: settings.run.clone() })
+    }
+
+    /// Inserts one record: run, writer, seq, attempt, payload.
+    pub(super) fn insert(&self) -> String {
+        format!("insert into {} (run, writer, seq, attempt, payload) values ($1, $2, $3, $4, $5)", self.name)
+    }
+
+    /// The payload of one record: run, writer, seq.
+    pub(super) fn select(&self) -> String {
+        format!("select payload from {} where run = $1 and writer = $2 and seq = $3 order by pos limit 1", self.name)
+    }
+
+    async fn make(&self) -> Result<(), AdapterError> {
+        let session = self.server.connect(STALL).await?;
+        let make = format!(
+            "set client_min_messages = warning;
+             create table if not exists {0} (pos bigserial primary key, run text not null, writer integer not null,
+                seq bigint not null, attempt integer not null, payload bytea not null);
+             create index if not exists {1} on {0} (run, writer, seq)",
+            self.name, self.name.index
+        );
+        self.within("making", session.client.batch_execute(&make)).await?;
+        let clear = format!("delete from {} where run <> $1", self.name);
+        self.within("clearing", session.client.execute(&clear, &[&self.run.as_str()])).await?;
+        Ok(())
+    }
+
+    /// A statement's result, in time or as an error that names the table.
+    async fn within<T>(
+        &self,
+        doing: &str,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, AdapterError> {
+        let what = format!("{doing} the ledger's table {}", self.name);
+        match timeout(STALL, statement).await {
+            Err(_) => Err(AdapterError::TimedOut(format!("{}: {what}: no answer for {STALL:?}", self.server.label))),
+            Ok(answer) => answer.map_err(|e| self.server.refused(&what, &e)),
+        }
+    }
+
+    /// One statement, so one snapshot; rows stream and are not collected.
+    async fn read(&self, row: &mut (dyn FnMut(Row) + Send)) -> Result<(), AdapterError> {
+        let session = self.server.connect(STALL).await?;
+        let query = format!("select writer, seq, attempt, payload from {} where run = $1 order by pos", self.name);
+        let rows = self.within("reading", session.client.query_raw(&query, [self.run.as_str()])).await?;
+        pin_mut!(rows);
+        while let Some(found) = self.within("reading", rows.try_next()).await? {
+            row(decode(&found).map_err(|e| self.server.refused("decoding a ledger row", &e))?);
+        }
+        Ok(())
+    }
+}
+
+fn decode(row: &tokio_postgres::Row) -> Result<Row, tokio_postgres::Error> {
+    let (writer, seq, attempt): (i32, i64, i32) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    Ok(Row {
+        key: key(writer, seq).ok_or_else(|| format!("writer {writer}, seq {seq}")),
+        attempt: u32::try_from(attempt).unwrap_or_default(),
+        payload: row.try_get(3)?,
+    })
+}
+
+fn key(writer: i32, seq: i64) -> Option<Key> {
+    Some(Key { writer: writer.try_into().ok()?, seq: seq.try_into().ok()? })
+}
+
+impl LedgerStore for Table {
+    fn prepare(&self) -> Fut<'_, Result<(), AdapterError>> {
+        Box::pin(self.make())
+    }
+
+    fn read_back<'a>(&'a self, row: &'a mut (dyn FnMut(Row) + Send)) -> Fut<'a, Result<(), AdapterError>> {
+        Box::pin(self.read(row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_quoted_and_nothing_else_gets_in() {
+        assert_eq!(Name::parse("audit.ledger_2").unwrap().quoted, r#""audit"."ledger_2""#);
+        for wrong in ["", "a.b.c", "1a", "a b", "a\"b", "a;drop table x", "a.", "ä"] {
+            assert_eq!(Name::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_out_of_range_is_no_key() {
+        assert_eq!(key(3, 7), Some(Key { writer: 3, seq: 7 }));
+        assert_eq!((key(-1, 7), key(70_000, 7), key(3, -1)), (None, None, None));
+    }
+}
