@@ -336,11 +336,12 @@ impl Cluster {
         true
     }
 
-    /// Starts a node that is dead (as a standby, unless it still leads) and waits until it follows with everything.
-    async fn start_node(self: &Arc<Self>, index: usize) -> Result<(), String> {
+    /// Starts those of the nodes that are dead (as standbys, but the one that still leads) and waits until the standby
+    /// has everything.
+    async fn start_nodes(self: &Arc<Self>, which: &[usize]) -> Result<(), String> {
         {
             let _turn = self.change.lock().await;
-            if !self.is_alive(index) {
+            for index in which.iter().copied().filter(|index| !self.is_alive(*index)) {
                 let role = if index == self.leading_index() { Role::Primary } else { Role::Standby };
                 self.spawn(index, role, self.leading().term).await.map_err(|e| e.to_string())?;
                 self.write_roles().map_err(|e| e.to_string())?;
@@ -466,14 +467,17 @@ async fn view(State(cluster): Shared) -> Json<View> {
 
 #[derive(Deserialize)]
 struct Which {
-    node: String,
+    node: Option<String>,
 }
 
 async fn start_node(State(cluster): Shared, Query(Which { node }): Query<Which>) -> Response {
-    let Some(index) = cluster.places.iter().position(|place| place.name == node) else {
-        return failed(StatusCode::NOT_FOUND, "the nodes are a and b");
+    let named = node.as_ref().map(|name| cluster.places.iter().position(|place| place.name == name));
+    let which = match named {
+        Some(None) => return failed(StatusCode::NOT_FOUND, "the nodes are a and b"),
+        Some(Some(index)) => vec![index],
+        None => vec![0, 1],
     };
-    match cluster.start_node(index).await {
+    match cluster.start_nodes(&which).await {
         Ok(()) => Json(cluster.view().await).into_response(),
         Err(why) => failed(StatusCode::GATEWAY_TIMEOUT, why),
     }

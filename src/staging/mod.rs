@@ -20,7 +20,8 @@
 //! # The router's own requests
 //!
 //! `GET /health` (200 while the leader answers, else 503), `GET /cluster` (see [`cluster::View`]),
-//! `POST /cluster/start?node=a` (starts a dead node as a standby, 200 when it has caught up), `POST /cluster/switchover`.
+//! `POST /cluster/start?node=a` (starts that node, or any, if it is dead: as a standby unless it still leads; 200 when the
+//! standby has caught up), `POST /cluster/switchover`.
 //!
 //! # Ports and files
 //!
