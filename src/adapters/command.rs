@@ -86,7 +86,9 @@ fn start(command: &Command, stdin: Stdio) -> Result<(Child, Group), AdapterError
 
 fn not_started(command: &Command, program: &str, cause: &std::io::Error) -> AdapterError {
     match &command.cwd {
-        Some(cwd) if !cwd.is_dir() => AdapterError::Missing(format!("cannot run `{program}`: no folder {}", cwd.display())),
+        Some(cwd) if !cwd.is_dir() => {
+            AdapterError::Missing(format!("cannot run `{program}`: no folder {}", cwd.display()))
+        }
         _ if cause.kind() == std::io::ErrorKind::NotFound => {
             AdapterError::Missing(format!("cannot run `{program}`: it is not there"))
         }
@@ -256,7 +258,9 @@ mod tests {
         assert!(text.contains("/nowhere/at/all"), "{text}");
         command.cwd = None;
         command.argv = vec!["blackstart-no-such-tool".into()];
-        assert!(matches!(SystemCommands.run(&command).await, Err(AdapterError::Missing(m)) if m.contains("no-such-tool")));
+        assert!(
+            matches!(SystemCommands.run(&command).await, Err(AdapterError::Missing(m)) if m.contains("no-such-tool"))
+        );
     }
 
     #[tokio::test]

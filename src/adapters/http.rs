@@ -33,7 +33,8 @@ impl SystemHttp {
             builder = builder.body(body.clone());
         }
         let mut answer = builder.send().await.map_err(|e| failed(&name, e))?;
-        let headers = answer.headers().iter().map(|(k, v)| (k.to_string(), String::from_utf8_lossy(v.as_bytes()).into()));
+        let headers =
+            answer.headers().iter().map(|(k, v)| (k.to_string(), String::from_utf8_lossy(v.as_bytes()).into()));
         let (status, headers) = (answer.status().as_u16(), headers.collect());
         let mut body = Vec::new();
         while body.len() < KEEP {

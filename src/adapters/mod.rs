@@ -11,8 +11,15 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub mod host;
-
 pub mod postgres;
+
+mod command;
+mod http;
+mod process;
+mod system;
+mod tcp;
+
+pub use http::install_tls;
 
 /// A boxed future, as the seams return it.
 pub type Fut<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -67,6 +74,13 @@ pub trait Processes: Send + Sync {
     /// # Errors
     /// `Missing` if it is gone.
     fn signal(&self, who: &ProcessIdentity, signal: &str) -> Result<(), AdapterError>;
+    /// May this runner signal it? Nothing is sent.
+    ///
+    /// # Errors
+    /// `Refused` if not.
+    fn may_signal(&self, who: &ProcessIdentity) -> Result<(), AdapterError> {
+        self.state(who).map(|_| ())
+    }
     /// Its live descendants, children first.
     fn descendants(&self, who: &ProcessIdentity) -> Result<Vec<ProcessIdentity>, AdapterError>;
 }
@@ -119,6 +133,25 @@ pub struct CommandOutput {
 pub trait Commands: Send + Sync {
     /// Runs it to its end.
     fn run<'a>(&'a self, command: &'a Command) -> Fut<'a, Result<CommandOutput, AdapterError>>;
+    /// Starts a program that lives until it is told to end or dropped; ready when it has written its first line, within
+    /// the command's time-out. Worlds that cannot hold programs need not say so.
+    fn hold<'a>(&'a self, command: &'a Command) -> Fut<'a, Result<Held, AdapterError>> {
+        Box::pin(async move { Err(AdapterError::Missing(format!("`{:?}` cannot be held here", command.argv.first()))) })
+    }
+}
+
+/// A program that lives as long as this.
+pub struct Held {
+    /// The first line it wrote.
+    pub first_line: String,
+    /// Ends it.
+    pub process: Box<dyn HeldProcess>,
+}
+
+/// A held program.
+pub trait HeldProcess: Send + Sync {
+    /// Closes its standard input and waits for its end; kills it with its process group after the limit.
+    fn end(self: Box<Self>, limit: Duration) -> Fut<'static, Result<(), AdapterError>>;
 }
 
 /// An HTTP request with everything filled in.

@@ -2,7 +2,7 @@
 
 use super::{AdapterError, ProcessState, Processes};
 use crate::model::ProcessIdentity;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, test_kill_process};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -61,6 +61,13 @@ impl Processes for SystemProcesses {
             return Err(gone());
         }
         pidfd_send_signal(&handle, number).map_err(|e| failed(who, signal, e))
+    }
+
+    fn may_signal(&self, who: &ProcessIdentity) -> Result<(), AdapterError> {
+        match Pid::from_raw(who.pid).filter(|_| who.pid > 0).map(test_kill_process) {
+            Some(Err(rustix::io::Errno::PERM)) => Err(failed(who, "signals", rustix::io::Errno::PERM)),
+            _ => Ok(()),
+        }
     }
 
     fn descendants(&self, who: &ProcessIdentity) -> Result<Vec<ProcessIdentity>, AdapterError> {
@@ -142,7 +149,8 @@ fn parse(text: &str) -> Option<Stat> {
 }
 
 fn all_pids() -> Result<Vec<i32>, AdapterError> {
-    let listing = std::fs::read_dir(Path::new("/proc")).map_err(|e| AdapterError::Other(format!("cannot list /proc: {e}")))?;
+    let listing =
+        std::fs::read_dir(Path::new("/proc")).map_err(|e| AdapterError::Other(format!("cannot list /proc: {e}")))?;
     Ok(listing.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 

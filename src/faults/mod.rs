@@ -1,16 +1,23 @@
 //! The faults a drill can inject: one file per kind, and their registry.
 //! The struct that deserializes a fault's YAML parameters *is* the fault.
 
-use crate::adapters::World;
-use crate::model::{PinnedTarget, Reference, TargetRef, Template};
+use crate::model::TargetRef;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::future::Future;
-use std::path::PathBuf;
 use thiserror::Error;
 
+mod command;
+#[cfg(test)]
+mod conformance;
+mod cx;
 mod process_kill;
+mod process_pause;
 
+pub use command::CommandFault;
+pub(crate) use cx::quote;
+pub use cx::{Cx, Done, Scope, journaled, shell};
 pub use process_kill::ProcessKill;
+pub use process_pause::ProcessPause;
 
 /// Whether and how the state before a fault comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,46 +54,6 @@ pub struct Look {
     pub holds: bool,
     /// What was seen.
     pub detail: String,
-}
-
-/// What a fault may use: the world, and what references stand for. Shared by `exec` and `recover`.
-pub struct Cx<'a> {
-    /// The outside world.
-    pub world: &'a World,
-    /// Fills in references and resolves targets.
-    pub scope: &'a dyn Scope,
-}
-
-/// Fills in references and resolves targets; `exec` has the whole drill, `recover` only secrets and the journal.
-pub trait Scope: Send + Sync {
-    /// What a reference stands for; the text may be a secret and must not be logged.
-    ///
-    /// # Errors
-    /// A message that names the reference and says why.
-    fn lookup(&self, reference: &Reference) -> Result<String, String>;
-    /// A target, pinned or resolved now.
-    fn target<'a>(&'a self, target: &'a TargetRef) -> crate::adapters::Fut<'a, Result<PinnedTarget, String>>;
-    /// The folder that relative paths start from.
-    fn base(&self) -> PathBuf;
-}
-
-impl Cx<'_> {
-    /// The text with everything filled in.
-    ///
-    /// # Errors
-    /// When a reference cannot be filled in.
-    pub fn text(&self, template: &Template) -> Result<String, FaultError> {
-        template.render(|r| self.scope.lookup(r)).map_err(FaultError::Reference)
-    }
-
-    /// The template with everything filled in but secrets: what may be journaled.
-    #[must_use]
-    pub fn journalable(&self, template: &Template) -> Template {
-        template.fill(|r| match r {
-            Reference::Secret(_) => None,
-            other => self.scope.lookup(other).ok(),
-        })
-    }
 }
 
 /// A fault: read-only `prepare`, repeatable `inject`, independent looks, idempotent `heal`.
@@ -273,4 +240,6 @@ fn mismatch() -> FaultError {
 
 faults! {
     ProcessKill(ProcessKill) = "process_kill",
+    ProcessPause(ProcessPause) = "process_pause",
+    Command(CommandFault) = "command",
 }

@@ -1,10 +1,18 @@
 //! Kills processes with a signal; a way back says how they return.
 
-use super::{Cx, Fault, FaultError, Look, Reversibility};
-use crate::adapters::ProcessState;
+use super::{Cx, Fault, FaultError, Look, Reversibility, shell};
+use crate::adapters::{AdapterError, ProcessState};
 use crate::model::{ProcessIdentity, RunSpec, TargetRef, WayBack};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A killed process is gone after this, however busy the machine.
+const DYING: Duration = Duration::from_secs(5);
+/// One that was asked to end has ended after this, or will not.
+const ENDING: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Kills the processes of a target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,10 +40,64 @@ fn kill() -> String {
 /// Who was killed, and what brings it back (secrets by reference).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Undo {
-    /// The killed processes.
+    /// The killed processes, parents first.
     pub processes: Vec<ProcessIdentity>,
     /// Brings them back.
     pub back: Option<RunSpec>,
+    /// Where its relative paths start from.
+    pub base: PathBuf,
+}
+
+impl ProcessKill {
+    fn alive(&self) -> &str {
+        self.alive.as_deref().unwrap_or(self.target.name())
+    }
+
+    /// Is whatever must live again alive?
+    async fn back_again(&self, undo: &Undo, cx: &Cx<'_>) -> Result<Look, FaultError> {
+        let name = self.alive();
+        let now = match cx.scope.target(&TargetRef::Now(name.to_owned())).await {
+            Ok(target) => target,
+            Err(why) => return Ok(Look { holds: false, detail: format!("`{name}` is not back: {why}") }),
+        };
+        let (mut running, mut holds) = (Vec::new(), !now.processes.is_empty());
+        for process in &now.processes {
+            let state = cx.world.processes.state(process)?;
+            holds &= state == ProcessState::Running
+                && (!undo.processes.contains(process) || self.survived(process, cx).await?);
+            running.push(format!("{} (pid {}) {}", process.name, process.pid, word(state)));
+        }
+        Ok(Look { holds, detail: format!("`{name}`: {}", running.join(", ")) })
+    }
+
+    /// One of those that were to be killed still lives. If it goes on living, the signal never reached it (the runner
+    /// died before it sent it), and nothing has to be brought back.
+    async fn survived(&self, process: &ProcessIdentity, cx: &Cx<'_>) -> Result<bool, FaultError> {
+        let sure = matches!(self.signal.as_str(), "KILL" | "SIGKILL");
+        let until = cx.world.clock.mono().after(if sure { DYING } else { ENDING });
+        while cx.world.processes.state(process)? == ProcessState::Running {
+            if cx.world.clock.mono() >= until {
+                return Ok(true);
+            }
+            cx.world.clock.sleep_until(cx.world.clock.mono().after(LOOK_EVERY)).await;
+        }
+        Ok(false)
+    }
+}
+
+fn word(state: ProcessState) -> &'static str {
+    match state {
+        ProcessState::Running => "runs",
+        ProcessState::Stopped => "is frozen",
+        ProcessState::Gone => "is gone",
+    }
+}
+
+/// Parents before their children, so that no parent starts a child again.
+fn parents_first(parent: ProcessIdentity, mut below: Vec<ProcessIdentity>) -> Vec<ProcessIdentity> {
+    below.push(parent);
+    below.reverse();
+    below
 }
 
 impl Fault for ProcessKill {
@@ -52,14 +114,35 @@ impl Fault for ProcessKill {
         vec!["the same user as the process, or CAP_KILL".to_owned()]
     }
 
+    fn irreversible(&self) -> bool {
+        matches!(self.back, WayBack::None)
+    }
+
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Undo, FaultError> {
         let target = cx.scope.target(&self.target).await.map_err(FaultError::NothingToBreak)?;
-        Ok(Undo { processes: target.processes, back: None })
+        let mut processes: Vec<ProcessIdentity> = Vec::new();
+        for process in live(&target.processes, self.target.name(), cx)? {
+            let below = if self.tree { cx.world.processes.descendants(&process)? } else { Vec::new() };
+            for each in parents_first(process, below) {
+                if !processes.contains(&each) {
+                    processes.push(each);
+                }
+            }
+        }
+        for process in &processes {
+            cx.world.processes.may_signal(process)?;
+        }
+        let back = match &self.back {
+            WayBack::Command(command) => Some(RunSpec::Command(command.clone())),
+            WayBack::Request(request) => Some(RunSpec::Request(request.clone())),
+            WayBack::Supervised | WayBack::None => None,
+        };
+        Ok(Undo { processes, back, base: cx.scope.base() })
     }
 
     async fn inject(&self, undo: &Undo, cx: &Cx<'_>) -> Result<(), FaultError> {
         for process in &undo.processes {
-            cx.world.processes.signal(process, &self.signal)?;
+            signal(process, &self.signal, cx)?;
         }
         Ok(())
     }
@@ -69,22 +152,116 @@ impl Fault for ProcessKill {
         for process in &undo.processes {
             alive += usize::from(cx.world.processes.state(process)? != ProcessState::Gone);
         }
-        Ok(Look { holds: alive == 0, detail: format!("{alive} of {} still alive", undo.processes.len()) })
+        let all = undo.processes.len();
+        Ok(Look { holds: alive == 0, detail: format!("{} of {all} gone", all - alive) })
     }
 
-    async fn heal(&self, _undo: &Undo, _cx: &Cx<'_>) -> Result<(), FaultError> {
-        Ok(())
+    async fn heal(&self, undo: &Undo, cx: &Cx<'_>) -> Result<(), FaultError> {
+        let Some(back) = &undo.back else { return Ok(()) };
+        // Whoever brought it back already: not started twice.
+        if self.back_again(undo, cx).await?.holds {
+            return Ok(());
+        }
+        let done = cx.run(back).await?;
+        if done.ok { Ok(()) } else { Err(FaultError::World(AdapterError::Refused(done.detail))) }
     }
 
-    async fn healed(&self, _undo: &Undo, _cx: &Cx<'_>) -> Result<Look, FaultError> {
-        Ok(Look { holds: false, detail: "not looked at".to_owned() })
+    async fn healed(&self, undo: &Undo, cx: &Cx<'_>) -> Result<Look, FaultError> {
+        if self.irreversible() {
+            return Ok(Look { holds: true, detail: "nothing brings it back, as acknowledged".to_owned() });
+        }
+        self.back_again(undo, cx).await
     }
 
-    fn by_hand(&self, _undo: &Undo) -> String {
-        String::new()
+    fn by_hand(&self, undo: &Undo) -> String {
+        match &undo.back {
+            Some(back) => shell(back, &undo.base),
+            None => format!("# start `{}` again: nothing is known that does it", self.alive()),
+        }
     }
 
     fn touched(&self, undo: &Undo) -> Vec<String> {
         undo.processes.iter().map(|p| format!("{} (pid {})", p.name, p.pid)).collect()
+    }
+}
+
+/// Those that still live; an error if none does.
+pub(super) fn live(all: &[ProcessIdentity], name: &str, cx: &Cx<'_>) -> Result<Vec<ProcessIdentity>, FaultError> {
+    let mut found = Vec::new();
+    for process in all {
+        if cx.world.processes.state(process)? != ProcessState::Gone {
+            found.push(process.clone());
+        }
+    }
+    if found.is_empty() {
+        let pids: Vec<String> = all.iter().map(|p| p.pid.to_string()).collect();
+        return Err(FaultError::NothingToBreak(format!("`{name}` is already dead (pid {})", pids.join(", "))));
+    }
+    Ok(found)
+}
+
+/// Sends a signal; that the process is gone is no error, so it can be repeated.
+pub(super) fn signal(process: &ProcessIdentity, name: &str, cx: &Cx<'_>) -> Result<(), FaultError> {
+    match cx.world.processes.signal(process, name) {
+        Ok(()) | Err(AdapterError::Missing(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::conformance::{Bench, conforms};
+    use super::*;
+    use crate::faults::FaultSpec;
+
+    fn spec(bench: &Bench) -> ProcessKill {
+        serde_json::from_value(serde_json::json!({
+            "target": "victim", "tree": true, "back": {"command": {"argv": ["./start.sh", "${targets.victim.name}"]}}
+        }))
+        .unwrap_or_else(|e| panic!("{e} in {}", bench.dir().display()))
+    }
+
+    #[tokio::test]
+    async fn conforms_on_real_processes() {
+        let bench = Bench::new().await;
+        conforms(FaultSpec::ProcessKill(spec(&bench)), &bench).await;
+    }
+
+    #[tokio::test]
+    async fn a_dead_target_is_nothing_to_break() {
+        let bench = Bench::new().await;
+        bench.kill();
+        let error = spec(&bench).prepare(&bench.cx()).await.unwrap_err();
+        assert!(matches!(&error, FaultError::NothingToBreak(m) if m.contains("already dead")), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_way_back_is_not_run_when_someone_else_was_faster() {
+        let bench = Bench::new().await;
+        let (fault, cx) = (spec(&bench), bench.cx());
+        let undo = fault.prepare(&cx).await.unwrap();
+        fault.inject(&undo, &cx).await.unwrap();
+        bench.start();
+        let starts = bench.starts();
+        fault.heal(&undo, &cx).await.unwrap();
+        assert_eq!(bench.starts(), starts);
+        assert!(fault.healed(&undo, &cx).await.unwrap().holds);
+    }
+
+    #[tokio::test]
+    async fn without_a_way_back_it_is_irreversible_and_a_supervisor_is_only_waited_for() {
+        let bench = Bench::new().await;
+        let (mut fault, cx) = (spec(&bench), bench.cx());
+        fault.back = WayBack::None;
+        assert!(fault.irreversible());
+        fault.back = WayBack::Supervised;
+        assert!(!fault.irreversible());
+        let undo = fault.prepare(&cx).await.unwrap();
+        fault.inject(&undo, &cx).await.unwrap();
+        fault.heal(&undo, &cx).await.unwrap();
+        assert!(!fault.healed(&undo, &cx).await.unwrap().holds);
+        bench.start();
+        assert!(fault.healed(&undo, &cx).await.unwrap().holds);
+        assert!(fault.by_hand(&undo).contains("start `victim` again"));
     }
 }

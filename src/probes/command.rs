@@ -1,7 +1,7 @@
 //! Looks at the exit status and the output of a command.
 
-use super::{Probe, ProbeError, Sample};
-use crate::faults::Cx;
+use super::{Probe, ProbeError, Sample, judged};
+use crate::faults::{Cx, quote};
 use crate::model::{CommandSpec, Comparison, Dur, Template};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,19 @@ impl Probe for CommandProbe {
     const KIND: &'static str = "command";
     const SUMMARY: &'static str = "a command's exit status and output";
 
-    async fn sample(&self, _cx: &Cx<'_>) -> Result<Sample, ProbeError> {
-        Err(ProbeError::Undecided("not wired".to_owned()))
+    async fn sample(&self, cx: &Cx<'_>) -> Result<Sample, ProbeError> {
+        let output = cx.world.commands.run(&cx.command(&self.command())?).await?;
+        let stdout = output.stdout.strip_suffix('\n').unwrap_or(&output.stdout);
+        let how = output.status.map_or_else(|| "ended by a signal".to_owned(), |s| format!("exit status {s}"));
+        let mut sample = Sample { holds: true, detail: how.clone(), ..Sample::default() };
+        sample.fields.insert("exit".to_owned(), output.status.map_or_else(String::new, |s| s.to_string()));
+        if output.status != Some(self.exit) {
+            let said = if output.stderr.trim().is_empty() { stdout } else { output.stderr.trim() };
+            sample.fail(format!("{how}: {}\nwanted: exit status {}", quote(said), self.exit));
+        } else if let Some(wanted) = &self.stdout {
+            sample.judge(judged(wanted, stdout, "the output", cx)?);
+        }
+        sample.answer = stdout.to_owned();
+        Ok(sample)
     }
 }

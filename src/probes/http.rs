@@ -1,11 +1,16 @@
 //! Looks at an HTTP service: status, and a value in the answer.
 
-use super::{Probe, ProbeError, Sample};
-use crate::faults::Cx;
+use super::{JsonPathError, Probe, ProbeError, Sample, json_path, judged};
+use crate::adapters::Request;
+use crate::faults::{Cx, quote};
 use crate::model::{Comparison, Dur, Template};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Of one look, if the playbook says nothing.
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// What an answer must be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Default)]
@@ -53,7 +58,55 @@ impl Probe for HttpProbe {
     const KIND: &'static str = "http";
     const SUMMARY: &'static str = "an HTTP answer: status, body, or a value in its JSON";
 
-    async fn sample(&self, _cx: &Cx<'_>) -> Result<Sample, ProbeError> {
-        Err(ProbeError::Undecided("not wired".to_owned()))
+    async fn sample(&self, cx: &Cx<'_>) -> Result<Sample, ProbeError> {
+        let answer = cx.world.http.send(&self.request(cx)?).await?;
+        let status = answer.status;
+        let mut sample = Sample { holds: true, detail: format!("status {status}"), ..Sample::default() };
+        sample.fields.insert("status".to_owned(), status.to_string());
+        match self.expect.status {
+            Some(wanted) if wanted != status => sample.fail(format!("status {status}\nwanted: {wanted}")),
+            None if !(200..300).contains(&status) => sample.fail(format!("status {status}\nwanted: 2xx")),
+            _ => {}
+        }
+        if let Some(wanted) = self.expect.body.as_ref().filter(|_| sample.holds) {
+            sample.judge(judged(wanted, &answer.body, "the body", cx)?);
+        }
+        if sample.holds {
+            self.look_inside(&answer.body, &mut sample, cx)?;
+        }
+        sample.answer = answer.body;
+        Ok(sample)
+    }
+}
+
+impl HttpProbe {
+    fn request(&self, cx: &Cx<'_>) -> Result<Request, ProbeError> {
+        let fill = |(k, t): (&String, &Template)| Ok((k.clone(), cx.text(t)?));
+        Ok(Request {
+            method: self.method.clone(),
+            url: cx.text(&self.url)?,
+            headers: self.headers.iter().map(fill).collect::<Result<_, ProbeError>>()?,
+            body: None,
+            timeout: self.timeout.map_or(LIMIT, |d| d.0),
+        })
+    }
+
+    fn look_inside(&self, body: &str, sample: &mut Sample, cx: &Cx<'_>) -> Result<(), ProbeError> {
+        let (value, what) = match &self.json {
+            None => (body.to_owned(), "the body"),
+            Some(path) => match json_path(body, path) {
+                Ok(value) => (value, path.as_str()),
+                Err(error @ JsonPathError::Path(_)) => return Err(ProbeError::Undecided(error.to_string())),
+                Err(nothing) => {
+                    sample.fail(format!("{nothing}\nanswer: {}", quote(body.trim())));
+                    return Ok(());
+                }
+            },
+        };
+        if let Some(wanted) = &self.value {
+            sample.judge(judged(wanted, &value, what, cx)?);
+        }
+        sample.fields.insert("value".to_owned(), value);
+        Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! The ways a drill looks at the world: one file per kind, and their registry.
 
 use crate::adapters::AdapterError;
-use crate::faults::{Cx, KindInfo};
-use crate::model::TargetRef;
+use crate::faults::{Cx, FaultError, KindInfo, quote};
+use crate::model::{Comparison, TargetRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use thiserror::Error;
 mod command;
 mod compare;
 mod http;
+mod json;
 mod process;
 mod sql;
 mod tcp;
@@ -19,6 +20,7 @@ mod tcp;
 pub use command::CommandProbe;
 pub use compare::{CompareError, compare};
 pub use http::{HttpExpect, HttpProbe};
+pub use json::{JsonPathError, json_path};
 pub use process::{ProcessProbe, Wanted};
 pub use sql::SqlProbe;
 pub use tcp::TcpProbe;
@@ -36,6 +38,18 @@ pub struct Sample {
     pub fields: BTreeMap<String, String>,
 }
 
+impl Sample {
+    /// It does not hold; the words say what was seen above what was wanted.
+    fn fail(&mut self, detail: String) {
+        (self.holds, self.detail) = (false, detail);
+    }
+
+    /// As [`judged`] found.
+    fn judge(&mut self, (holds, words): (bool, String)) {
+        (self.holds, self.detail) = (holds, words);
+    }
+}
+
 /// Why a look decided nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ProbeError {
@@ -45,6 +59,40 @@ pub enum ProbeError {
     /// A reference could not be filled in, or a comparison makes no sense for the value.
     #[error("{0}")]
     Undecided(String),
+}
+
+impl From<FaultError> for ProbeError {
+    fn from(error: FaultError) -> Self {
+        match error {
+            FaultError::World(e) => Self::World(e),
+            other => Self::Undecided(other.to_string()),
+        }
+    }
+}
+
+/// Does the value fulfil the comparison? The words go below what was seen.
+fn judged(wanted: &Comparison, value: &str, what: &str, cx: &Cx<'_>) -> Result<(bool, String), ProbeError> {
+    let lookup = |r: &crate::model::Reference| cx.scope.lookup(r);
+    let holds = compare(wanted, value, &lookup).map_err(|e| ProbeError::Undecided(e.to_string()))?;
+    Ok((holds, format!("{what} is `{}`\nwanted: {}", quote(value.trim()), wanted_words(wanted))))
+}
+
+/// A comparison as a person would say it; references stay by name.
+fn wanted_words(wanted: &Comparison) -> String {
+    match wanted {
+        Comparison::Equals(s) => format!("`{}`", s.0),
+        Comparison::NotEquals(s) => format!("not `{}`", s.0),
+        Comparison::AtLeast(s) => format!("at least {}", s.0),
+        Comparison::AtMost(s) => format!("at most {}", s.0),
+        Comparison::Between(a, b) => format!("between {} and {}", a.0, b.0),
+        Comparison::Matches(re) => format!("a match of `{re}`"),
+        Comparison::Contains(s) => format!("something with `{}` in it", s.0),
+        Comparison::OneOf(list) => {
+            let words: Vec<String> = list.iter().map(|s| format!("`{}`", s.0)).collect();
+            format!("one of {}", words.join(", "))
+        }
+        Comparison::Cel(source) => format!("`{source}` to be true"),
+    }
 }
 
 /// A probe.

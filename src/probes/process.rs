@@ -1,6 +1,7 @@
 //! Looks whether the processes of a target are alive, stopped or gone.
 
 use super::{Probe, ProbeError, Sample};
+use crate::adapters::ProcessState;
 use crate::faults::Cx;
 use crate::model::TargetRef;
 use schemars::JsonSchema;
@@ -38,7 +39,48 @@ impl Probe for ProcessProbe {
         Some(&self.target)
     }
 
-    async fn sample(&self, _cx: &Cx<'_>) -> Result<Sample, ProbeError> {
-        Err(ProbeError::Undecided("not wired".to_owned()))
+    async fn sample(&self, cx: &Cx<'_>) -> Result<Sample, ProbeError> {
+        let processes = match cx.scope.target(&self.target).await {
+            Ok(target) => target.processes,
+            // Nothing there is exactly what "gone" means.
+            Err(why) => {
+                let mut sample = Sample { holds: true, answer: why.clone(), detail: why, ..Sample::default() };
+                if self.state != Wanted::Gone {
+                    sample.fail(format!("{}\nwanted: {}", sample.detail, self.state.word()));
+                }
+                return Ok(sample);
+            }
+        };
+        let mut sample = Sample { holds: true, ..Sample::default() };
+        let mut seen = Vec::new();
+        for process in &processes {
+            let state = Wanted::of(cx.world.processes.state(process)?);
+            sample.holds &= state == self.state;
+            seen.push(format!("{} (pid {}) {}", process.name, process.pid, state.word()));
+        }
+        sample.answer = seen.join(", ");
+        sample.detail.clone_from(&sample.answer);
+        if !sample.holds {
+            sample.fail(format!("{}\nwanted: {}", sample.answer, self.state.word()));
+        }
+        Ok(sample)
+    }
+}
+
+impl Wanted {
+    fn of(state: ProcessState) -> Self {
+        match state {
+            ProcessState::Running => Self::Running,
+            ProcessState::Stopped => Self::Stopped,
+            ProcessState::Gone => Self::Gone,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Gone => "gone",
+        }
     }
 }

@@ -1,0 +1,171 @@
+//! Freezes processes with SIGSTOP; healing lets them go on with SIGCONT.
+
+use super::process_kill::{live, signal};
+use super::{Cx, Fault, FaultError, Look, Reversibility};
+use crate::adapters::ProcessState;
+use crate::model::{ProcessIdentity, TargetRef};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Freezes the processes of a target until it is healed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessPause {
+    /// A target of kind `process`.
+    pub target: TargetRef,
+    /// Freeze the children too, parents first.
+    #[serde(default)]
+    pub tree: bool,
+}
+
+/// Who is frozen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Undo {
+    /// The frozen processes, parents first.
+    pub processes: Vec<ProcessIdentity>,
+}
+
+impl Fault for ProcessPause {
+    const KIND: &'static str = "process_pause";
+    const SUMMARY: &'static str = "freeze processes (SIGSTOP) until they are let go (SIGCONT)";
+    const REVERSIBILITY: Reversibility = Reversibility::Reversible;
+    type Undo = Undo;
+
+    fn targets(&self) -> Vec<&TargetRef> {
+        vec![&self.target]
+    }
+
+    fn permissions(&self) -> Vec<String> {
+        vec!["the same user as the process, or CAP_KILL".to_owned()]
+    }
+
+    async fn prepare(&self, cx: &Cx<'_>) -> Result<Undo, FaultError> {
+        let name = self.target.name();
+        let target = cx.scope.target(&self.target).await.map_err(FaultError::NothingToBreak)?;
+        let mut processes: Vec<ProcessIdentity> = Vec::new();
+        for process in live(&target.processes, name, cx)? {
+            let mut below = if self.tree { cx.world.processes.descendants(&process)? } else { Vec::new() };
+            below.push(process);
+            for each in below.into_iter().rev() {
+                // One that someone else froze is not ours to let go.
+                let running = cx.world.processes.state(&each)? == ProcessState::Running;
+                if running && !processes.contains(&each) {
+                    processes.push(each);
+                }
+            }
+        }
+        if processes.is_empty() {
+            return Err(FaultError::NothingToBreak(format!("`{name}` is already frozen")));
+        }
+        for process in &processes {
+            cx.world.processes.may_signal(process)?;
+        }
+        Ok(Undo { processes })
+    }
+
+    async fn inject(&self, undo: &Undo, cx: &Cx<'_>) -> Result<(), FaultError> {
+        for process in &undo.processes {
+            signal(process, "STOP", cx)?;
+        }
+        Ok(())
+    }
+
+    async fn effective(&self, undo: &Undo, cx: &Cx<'_>) -> Result<Look, FaultError> {
+        let mut stopped = 0;
+        for process in &undo.processes {
+            stopped += usize::from(cx.world.processes.state(process)? == ProcessState::Stopped);
+        }
+        let all = undo.processes.len();
+        Ok(Look { holds: stopped == all, detail: format!("{stopped} of {all} frozen") })
+    }
+
+    async fn heal(&self, undo: &Undo, cx: &Cx<'_>) -> Result<(), FaultError> {
+        // Children first: a parent that goes on must not find them frozen.
+        for process in undo.processes.iter().rev() {
+            signal(process, "CONT", cx)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing is frozen any more; and what died meanwhile has been replaced, for then it is not back by our hand.
+    async fn healed(&self, undo: &Undo, cx: &Cx<'_>) -> Result<Look, FaultError> {
+        let (mut frozen, mut gone) = (Vec::new(), Vec::new());
+        for process in &undo.processes {
+            match cx.world.processes.state(process)? {
+                ProcessState::Running => {}
+                ProcessState::Stopped => frozen.push(process.pid.to_string()),
+                ProcessState::Gone => gone.push(process.pid.to_string()),
+            }
+        }
+        if !frozen.is_empty() {
+            return Ok(Look { holds: false, detail: format!("pid {} is still frozen", frozen.join(", ")) });
+        }
+        if gone.is_empty() {
+            return Ok(Look { holds: true, detail: format!("{} running again", undo.processes.len()) });
+        }
+        self.replaced(&gone.join(", "), cx).await
+    }
+
+    fn by_hand(&self, undo: &Undo) -> String {
+        let pids: Vec<String> = undo.processes.iter().rev().map(|p| p.pid.to_string()).collect();
+        format!("kill -CONT {}", pids.join(" "))
+    }
+
+    fn touched(&self, undo: &Undo) -> Vec<String> {
+        undo.processes.iter().map(|p| format!("{} (pid {})", p.name, p.pid)).collect()
+    }
+}
+
+impl ProcessPause {
+    async fn replaced(&self, gone: &str, cx: &Cx<'_>) -> Result<Look, FaultError> {
+        let name = self.target.name();
+        let now = cx.scope.target(&TargetRef::Now(name.to_owned())).await;
+        let holds = match &now {
+            Ok(target) => live(&target.processes, name, cx).is_ok(),
+            Err(_) => false,
+        };
+        let what = if holds { "the target lives" } else { "and nothing has replaced it: start it again" };
+        Ok(Look { holds, detail: format!("pid {gone} of `{name}` ended meanwhile, {what}") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::conformance::{Bench, conforms};
+    use super::*;
+    use crate::faults::FaultSpec;
+
+    fn spec() -> ProcessPause {
+        ProcessPause { target: TargetRef::Pinned("victim".into()), tree: true }
+    }
+
+    #[tokio::test]
+    async fn conforms_on_real_processes() {
+        let bench = Bench::new().await;
+        conforms(FaultSpec::ProcessPause(spec()), &bench).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_frozen_already_is_nothing_to_break() {
+        let bench = Bench::new().await;
+        let (fault, cx) = (spec(), bench.cx());
+        let undo = fault.prepare(&cx).await.unwrap();
+        fault.inject(&undo, &cx).await.unwrap();
+        bench.until(|| async { fault.effective(&undo, &bench.cx()).await.unwrap().holds }).await;
+        let error = fault.prepare(&cx).await.unwrap_err();
+        assert!(matches!(&error, FaultError::NothingToBreak(m) if m.contains("already frozen")), "{error}");
+        fault.heal(&undo, &cx).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_process_that_died_while_frozen_is_not_called_healed() {
+        let bench = Bench::new().await;
+        let (fault, cx) = (spec(), bench.cx());
+        let undo = fault.prepare(&cx).await.unwrap();
+        fault.inject(&undo, &cx).await.unwrap();
+        bench.kill();
+        fault.heal(&undo, &cx).await.unwrap();
+        let look = fault.healed(&undo, &cx).await.unwrap();
+        assert!(!look.holds && look.detail.contains("start it again"), "{look:?}");
+    }
+}
