@@ -1,9 +1,8 @@
 //! The real world: every adapter of this machine, put together.
 
-use super::{AdapterError, ClientSettings, Clients, Endpoint, Fut, Opened, Sql, World};
+use super::{AdapterError, ClientSettings, Clients, Endpoint, Fut, Opened, World};
 use crate::clock::Clock;
 use std::sync::Arc;
-use std::time::Duration;
 
 impl World {
     /// This machine and what it can reach.
@@ -16,7 +15,7 @@ impl World {
             commands: Arc::new(super::command::SystemCommands),
             http: Arc::new(super::http::SystemHttp::new()),
             tcp: Arc::new(super::tcp::SystemTcp),
-            sql: Arc::new(Unavailable),
+            sql: Arc::new(super::postgres::Databases),
             clients: Arc::new(Unavailable),
         }
     }
@@ -24,18 +23,6 @@ impl World {
 
 /// Stands where this build has no client.
 struct Unavailable;
-
-impl Sql for Unavailable {
-    fn scalar<'a>(
-        &'a self,
-        _: &'a str,
-        _: &'a str,
-        _: &'a [String],
-        _: Duration,
-    ) -> Fut<'a, Result<Option<String>, AdapterError>> {
-        Box::pin(async { Err(AdapterError::Missing("this build has no SQL client".to_owned())) })
-    }
-}
 
 impl Clients for Unavailable {
     fn open<'a>(
