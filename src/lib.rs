@@ -13,6 +13,7 @@ pub mod analysis;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod docs;
 pub mod event;
 pub mod exec;
 pub mod faults;

@@ -17,7 +17,7 @@ pub struct Args {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Family {
+pub(super) enum Family {
     Faults,
     Probes,
     Workloads,
@@ -25,10 +25,10 @@ enum Family {
     Targets,
 }
 
-const FAMILIES: [Family; 5] = [Family::Faults, Family::Probes, Family::Workloads, Family::Restores, Family::Targets];
+pub(super) const FAMILIES: [Family; 5] = [Family::Faults, Family::Probes, Family::Workloads, Family::Restores, Family::Targets];
 
 impl Family {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Faults => "faults",
             Self::Probes => "probes",
@@ -38,7 +38,7 @@ impl Family {
         }
     }
 
-    fn kinds(self) -> &'static [KindInfo] {
+    pub(super) fn kinds(self) -> &'static [KindInfo] {
         match self {
             Self::Faults => faults::KINDS,
             Self::Probes => probes::KINDS,

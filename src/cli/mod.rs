@@ -7,10 +7,12 @@ mod exit;
 mod kv;
 mod list;
 mod man;
+mod reference;
 mod terminal;
 mod trap;
 
 pub use exit::Exit;
+pub use reference::reference;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

@@ -1,0 +1,104 @@
+//! The reference of all kinds as Markdown, from the registries: what `src/docs/playbooks.md` shows.
+
+use super::list::{FAMILIES, Family};
+use crate::faults::KindInfo;
+use serde_json::Value;
+
+/// Every kind with its keys: name, shape, whether it must be there, meaning.
+#[must_use]
+pub fn reference() -> String {
+    FAMILIES.iter().map(|family| section(*family)).collect()
+}
+
+fn section(family: Family) -> String {
+    let kinds: String = family.kinds().iter().map(kind).collect();
+    format!("## {}\n\n{kinds}", title(family.word()))
+}
+
+fn title(word: &str) -> String {
+    let (first, rest) = word.split_at(1);
+    first.to_uppercase() + rest
+}
+
+fn kind(info: &KindInfo) -> String {
+    let schema = (info.schema)().to_value();
+    let note = if info.note.is_empty() { String::new() } else { format!(" ({})", info.note) };
+    let keys = schema["properties"].as_object();
+    let rows: String = keys.into_iter().flatten().map(|(key, shape)| row(key, shape, &schema)).collect();
+    format!("### `{}`\n\n{}{note}.\n\n| key | shape | meaning |\n|---|---|---|\n{rows}\n", info.kind, title(info.summary))
+}
+
+fn row(key: &str, property: &Value, schema: &Value) -> String {
+    let must = schema["required"].as_array().is_some_and(|all| all.iter().any(|name| name == key));
+    let must = if must { " **(required)**" } else { "" };
+    let meaning = property["description"].as_str().unwrap_or("").replace('\n', " ").replace('|', "\\|");
+    format!("| `{key}`{must} | {} | {meaning} |\n", shape(property))
+}
+
+/// What a value looks like, in a word or two.
+fn shape(property: &Value) -> String {
+    if let Some(name) = property["$ref"].as_str() {
+        return named(name.rsplit('/').next().unwrap_or(name)).to_owned();
+    }
+    if let Some(options) = property["anyOf"].as_array().or_else(|| property["oneOf"].as_array()) {
+        let mut words: Vec<String> = options.iter().map(shape).filter(|word| word != "null").collect();
+        words.dedup();
+        return words.join(" or ");
+    }
+    match &property["type"] {
+        Value::String(word) => single(word, property),
+        Value::Array(words) => {
+            let words: Vec<String> =
+                words.iter().filter_map(Value::as_str).filter(|w| *w != "null").map(|w| single(w, property)).collect();
+            words.join(" or ")
+        }
+        _ => "value".to_owned(),
+    }
+}
+
+fn single(word: &str, property: &Value) -> String {
+    match word {
+        "array" => format!("list of {}", shape(&property["items"])),
+        "object" if property["additionalProperties"].is_object() => {
+            format!("map to {}", shape(&property["additionalProperties"]))
+        }
+        "object" => "map".to_owned(),
+        "string" => "text".to_owned(),
+        "boolean" => "true or false".to_owned(),
+        "integer" => "whole number".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// The words for shapes that several kinds share.
+fn named(name: &str) -> &str {
+    match name {
+        "Template" => "text",
+        "TargetRef" => "target",
+        "Dur" => "duration",
+        "Rate" => "rate",
+        "Size" => "size",
+        "CommandSpec" => "command",
+        "RequestSpec" => "request",
+        "RunSpec" => "command or request",
+        "WayBack" => "way back",
+        "ClientSpec" => "client",
+        "ProbeSpec" => "probe",
+        "HttpExpect" => "what to expect",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_keys() {
+        let text = reference();
+        assert!(text.contains("### `process_kill`"), "{text}");
+        assert!(text.contains("| `target` **(required)** | target |"), "{text}");
+        assert!(text.contains("| `rate` **(required)** | rate |"), "{text}");
+        assert!(!text.contains("| value |"), "a shape without a word:\n{text}");
+    }
+}

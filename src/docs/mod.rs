@@ -1,0 +1,39 @@
+//! The long documents, as pages of the API documentation, so that their links are checked. No code lives here.
+
+macro_rules! pages {
+    ($($(#[doc = $text:expr])+ $name:ident;)+) => {
+        $($(#[doc = $text])+ pub mod $name {})+
+    };
+}
+
+pages! {
+    #[doc = include_str!("architecture.md")]
+    architecture;
+    #[doc = include_str!("exit_codes.md")]
+    exit_codes;
+    #[doc = include_str!("safety.md")]
+    safety;
+    #[doc = include_str!("playbooks.md")]
+    playbooks;
+    #[doc = include_str!("performance.md")]
+    performance;
+    #[doc = include_str!("continuous_integration.md")]
+    continuous_integration;
+}
+
+/// Choices that differ from what a reader would expect, with their reasons. One file each, numbered, never rewritten:
+/// a later one may replace an earlier one and says so.
+pub mod decisions {
+    pages! {
+        #[doc = include_str!("decisions/001_the_yaml_crate.md")]
+        d001_the_yaml_crate;
+        #[doc = include_str!("decisions/002_healing_in_process.md")]
+        d002_healing_in_process;
+        #[doc = include_str!("decisions/003_a_store_of_our_own.md")]
+        d003_a_store_of_our_own;
+        #[doc = include_str!("decisions/004_unknown_is_an_outcome.md")]
+        d004_unknown_is_an_outcome;
+        #[doc = include_str!("decisions/005_tests_read_the_sources.md")]
+        d005_tests_read_the_sources;
+    }
+}

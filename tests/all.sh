@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Installs what the tests need and passes them all. Run it as root on Debian; needs Rust.
+#
+#   tests/all.sh           all tests
+#   tests/all.sh --soak    the same, with the long variants of those that have one
+#
+# Every test file belongs to exactly one part; a new one that no pattern names is run with the unit tests. Each part
+# prints its time against its budget; the last line is `N passed, N failed`.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+soak=
+for argument in "$@"; do
+  case $argument in
+    --soak) soak=1 ;;
+    *) echo "usage: tests/all.sh [--soak]" >&2; exit 64 ;;
+  esac
+done
+[[ -n $soak ]] && export BLACKSTART_SOAK=1
+# Runs of the tests remember open faults in a place of their own.
+state=$(mktemp -d /var/tmp/blackstart-tests.XXXXXX)
+export BLACKSTART_STATE_DIR=$state
+logs=$(mktemp -d /tmp/blackstart-tests.XXXXXX)
+trap 'rm -rf "$state"' EXIT
+
+passed=0 failed=0 over=0
+
+# Which part a test file belongs to.
+part_of() {
+  case $1 in
+    truth*) echo truth ;;
+    cli* | crash* | recover*) echo crash ;;
+    postgres* | drills*) echo data ;;
+    kube*) echo kubernetes ;;
+    *) echo unit ;;
+  esac
+}
+
+tests_of() {
+  local file name
+  for file in tests/*.rs tests/*/main.rs; do
+    [[ -e $file ]] || continue
+    name=${file#tests/} name=${name%/main.rs} name=${name%.rs}
+    [[ $(part_of "$name") == "$1" ]] && printf ' --test %s' "$name"
+  done
+}
+
+# Adds what a log says to the sums. nextest has one summary line, cargo test one line per binary.
+count() {
+  local p f
+  p=$(sed -nE 's/.*(Summary.* |test result: .* )([0-9]+) passed.*/\2/p' "$1" | awk '{n += $1} END {print n + 0}')
+  f=$(sed -nE 's/.*(Summary.*|test result: .*)[ ,]([0-9]+) (failed|timed out).*/\2/p' "$1" | awk '{n += $1} END {print n + 0}')
+  passed=$((passed + p)) failed=$((failed + f))
+  counted=$((p + f))
+}
+
+# part TITLE BUDGET-MINUTES COMMAND…
+part() {
+  local title=$1 budget=$2 start=$SECONDS log status took
+  shift 2
+  log=$logs/${title// /-}.log
+  echo "── $title"
+  "$@" >"$log" 2>&1 </dev/null
+  status=$?
+  took=$((SECONDS - start)) counted=0
+  count "$log"
+  if ((status != 0)); then
+    tail -n 80 "$log"
+    echo "   the whole log: $log"
+    # A part that fails without a failed test (it does not compile, say) is one failure.
+    grep -qE '[1-9][0-9]* (failed|timed out)' "$log" || failed=$((failed + 1))
+  fi
+  report "$title" "$took" "$budget" "$counted tests"
+}
+
+report() {
+  local mark=ok
+  if [[ -z $soak ]] && (($2 > $3 * 60)); then
+    mark="OVER BUDGET"
+    over=$((over + 1))
+  fi
+  printf '   %-24s %4d s of %4d s  %s  %s\n' "$1" "$2" "$(($3 * 60))" "$4" "$mark"
+}
+
+run_tests() {
+  local how=$1
+  shift
+  if command -v cargo-nextest >/dev/null; then
+    cargo nextest run --locked --no-tests=pass "$@"
+  elif [[ $how == serial ]]; then
+    cargo test --locked --no-fail-fast "$@" -- --test-threads=1
+  else
+    cargo test --locked --no-fail-fast "$@"
+  fi
+}
+
+unit() {
+  # shellcheck disable=SC2046 # words on purpose
+  run_tests parallel --lib --bins $(tests_of unit) && cargo test --locked --doc
+}
+
+# serial PART: its tests one after another; nothing to do is said, not failed.
+serial() {
+  local names
+  names=$(tests_of "$1")
+  [[ -n $names ]] || { echo "no tests yet"; return 0; }
+  # shellcheck disable=SC2086 # words on purpose
+  run_tests serial $names
+}
+
+part "install" 5 tests/install.sh
+part "build" 15 cargo build --locked --all-targets
+part "unit and simulation" 5 unit
+part "truth" 8 serial truth
+part "crash and signals" 6 serial crash
+part "data systems" 14 serial data
+part "kubernetes" 8 serial kubernetes
+
+((over == 0)) || echo "$over parts took longer than their budget"
+echo "$passed passed, $failed failed"
+((failed == 0))
