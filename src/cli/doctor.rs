@@ -170,18 +170,19 @@ fn folder(area: &'static str, folder: &Path) -> Finding {
 }
 
 fn state_folder() -> Finding {
-    let folder = super::state_dir();
+    let mend = "BLACKSTART_STATE_DIR=/a/folder/you/own/on/a/disk";
+    let Some(folder) = super::state_dir() else {
+        return bad("state folder", "there is neither a home nor BLACKSTART_STATE_DIR", mend);
+    };
     let shown = folder.display();
     let finding = self::folder("state folder", &folder);
     if finding.state == State::Bad {
-        return Finding { mend: Some("BLACKSTART_STATE_DIR=/a/folder/you/own".to_owned()), ..finding };
+        return Finding { mend: Some(mend.to_owned()), ..finding };
     }
     match host::ground(&folder) {
-        Ok(ground) if ground.durable == Durability::Volatile => bad(
-            "state folder",
-            format!("{shown} is in memory: open faults would be forgotten at a reboot"),
-            "BLACKSTART_STATE_DIR=/a/folder/on/a/disk",
-        ),
+        Ok(ground) if ground.durable == Durability::Volatile => {
+            bad("state folder", format!("{shown} is in memory: open faults would be forgotten at a reboot"), mend)
+        }
         _ => good("state folder", format!("{shown} is on a disk")),
     }
 }

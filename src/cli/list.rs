@@ -25,7 +25,8 @@ pub(super) enum Family {
     Targets,
 }
 
-pub(super) const FAMILIES: [Family; 5] = [Family::Faults, Family::Probes, Family::Workloads, Family::Restores, Family::Targets];
+pub(super) const FAMILIES: [Family; 5] =
+    [Family::Faults, Family::Probes, Family::Workloads, Family::Restores, Family::Targets];
 
 impl Family {
     pub(super) fn word(self) -> &'static str {

@@ -40,7 +40,7 @@ enum Command {
     Man(man::Args),
     /// The processes of the embedded staging
     #[command(hide = true)]
-    Kv(kv::Kv),
+    Kv(Box<kv::Kv>),
 }
 
 /// How a command prints its answer.
@@ -77,7 +77,7 @@ impl Command {
             Self::Doctor(args) => Ok(doctor::run(&args, terminal)),
             Self::Completions(args) => Ok(completions::run(&args, terminal)),
             Self::Man(args) => man::run(&args, terminal),
-            Self::Kv(args) => Ok(kv::run(args)),
+            Self::Kv(args) => Ok(kv::run(*args)),
         }
     }
 }
@@ -95,15 +95,8 @@ fn refused(refusal: &clap::Error, terminal: &mut Terminal) -> Exit {
 }
 
 /// Where the tool remembers runs that may hold open faults.
-fn state_dir() -> PathBuf {
-    if let Some(dir) = std::env::var_os("BLACKSTART_STATE_DIR").filter(|v| !v.is_empty()) {
-        return dir.into();
-    }
-    if crate::adapters::host::is_root() {
-        return "/var/lib/blackstart".into();
-    }
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/".into())).join(".local/state");
-    std::env::var_os("XDG_STATE_HOME").filter(|v| !v.is_empty()).map_or_else(home, PathBuf::from).join("blackstart")
+fn state_dir() -> Option<PathBuf> {
+    crate::journal::state::directory(|name| std::env::var_os(name))
 }
 
 /// The command line as clap sees it, for completions and the man page.
