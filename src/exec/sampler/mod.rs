@@ -1,0 +1,185 @@
+//! Drives a workload on an open-loop schedule and writes every operation down: due, sent, done, and what became of it.
+//! Nothing is judged here, and no client crate is named here; the clients are in `adapters`.
+//!
+//! Invariant: an operation that was due ends in the operations log, as sent, missed (the service's doing) or unsent
+//! (the runner's own); only reads that are due before anything was acknowledged leave no record.
+
+mod acked;
+mod drive;
+mod endpoint;
+mod live;
+mod schedule;
+mod stall;
+mod writers;
+
+pub use endpoint::{EndpointError, endpoint};
+
+use crate::adapters::{AdapterError, ClientSettings, Endpoint, LedgerStore, World};
+use crate::event::{OpsMark, ReadBack, StallCause, What};
+use crate::model::{Mono, OpRecord, WorkloadName, WorkloadStats};
+use crate::plan::WorkloadPlan;
+use crate::workloads::WorkloadSpec;
+use crate::workloads::read_back::Fold;
+use drive::{Driver, State};
+use schedule::{Lane, Pace, Running, Schedule};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+/// Where operations are logged.
+pub trait OpsSink: Send + Sync {
+    /// Takes one operation; does not block for long.
+    fn push(&self, record: OpRecord);
+    /// How far the log has got.
+    fn mark(&self) -> OpsMark;
+    /// Writes everything out; nothing is pushed after it.
+    ///
+    /// # Errors
+    /// When the log could not be written completely, in plain words.
+    fn finish(&self) -> Result<OpsMark, String>;
+}
+
+/// Where a sampler notes what it saw of the runner itself.
+pub trait Recorder: Send + Sync {
+    /// Notes it; errors are the recorder's business.
+    fn record(&self, what: What);
+}
+
+/// The most operations of a workload that can be in flight: all that become due until the first one is given up.
+#[must_use]
+pub fn capacity(rate: f64, timeout: Duration) -> usize {
+    (rate * timeout.as_secs_f64()).ceil() as usize + 1
+}
+
+/// A workload that is opened and, after [`Sampler::start`], running. Dropping it stops its schedule.
+pub struct Sampler {
+    driver: Arc<Driver>,
+    store: Option<Arc<dyn LedgerStore>>,
+    settings: ClientSettings,
+    paces: Vec<Pace>,
+    running: Mutex<Option<Arc<Running>>>,
+}
+
+impl Sampler {
+    /// Opens the client and prepares the store; nothing is due yet.
+    ///
+    /// # Errors
+    /// When the client cannot be opened or the store cannot be prepared.
+    pub async fn open(
+        world: &World,
+        plan: &WorkloadPlan,
+        endpoint: Endpoint,
+        settings: ClientSettings,
+        ops: Box<dyn OpsSink>,
+        recorder: Arc<dyn Recorder>,
+    ) -> Result<Self, AdapterError> {
+        let opened = world.clients.open(&world.clock, &endpoint, &settings).await?;
+        if let Some(store) = &opened.store {
+            store.prepare().await?;
+        }
+        let deadline = i64::try_from(plan.service.deadline.as_nanos()).unwrap_or(i64::MAX / 4);
+        let read_rate = read_rate(plan);
+        let state = State {
+            writers: writers::Writers::new(settings.writers, deadline),
+            acked: acked::Acked::default(),
+            live: live::Live::new(plan.name.clone()),
+            late: stall::Stalls::new(StallCause::Schedule, plan.rate),
+            starved: stall::Stalls::new(StallCause::Resources, plan.rate),
+            last_unknown: None,
+        };
+        let driver = Driver {
+            clock: world.clock.clone(),
+            runtime: tokio::runtime::Handle::current(),
+            tasks: TaskTracker::new(),
+            client: opened.client,
+            sink: ops,
+            recorder,
+            timeout: plan.timeout,
+            deadline,
+            nonce: nonce(&settings, &plan.name),
+            visits: Arc::new(Semaphore::new(capacity(plan.rate, plan.timeout))),
+            reads: Arc::new(Semaphore::new(capacity(read_rate, plan.timeout))),
+            state: Mutex::new(state),
+        };
+        let main = if settings.writers > 0 { Lane::Write } else { Lane::Visit };
+        let paces = vec![Pace::new(main, plan.rate), Pace::new(Lane::Read, read_rate)];
+        Ok(Self { driver: Arc::new(driver), store: opened.store, settings, paces, running: Mutex::new(None) })
+    }
+
+    /// From now on operation k is due at `origin` + k/rate. A second call has no effect.
+    ///
+    /// # Errors
+    /// When the system gives no thread for the schedule.
+    pub fn start(&self, origin: Mono) -> Result<(), AdapterError> {
+        let mut running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if running.is_some() {
+            return Ok(());
+        }
+        let driver = Arc::clone(&self.driver);
+        let schedule = Schedule::new(origin, self.paces.clone());
+        let started = Running::start(self.driver.clock.clone(), schedule, move |due| driver.fire(due))
+            .map_err(|e| AdapterError::Other(format!("start the thread of a schedule: {e}")))?;
+        *running = Some(Arc::new(started));
+        Ok(())
+    }
+
+    /// What it says about itself right now.
+    #[must_use]
+    pub fn stats(&self) -> WorkloadStats {
+        let now = self.driver.clock.mono();
+        self.driver.state().live.stats(now)
+    }
+
+    /// How far the operations log has got.
+    #[must_use]
+    pub fn mark(&self) -> OpsMark {
+        self.driver.sink.mark()
+    }
+
+    /// Ends the schedule, waits until everything in flight has ended and until the service has had a whole time-out for
+    /// whatever was given up, and completes the log. Takes at most about two time-outs and a deadline.
+    ///
+    /// # Errors
+    /// When the log could not be written completely, in plain words.
+    pub async fn stop(&self) -> Result<OpsMark, String> {
+        let running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        if let Some(running) = running {
+            running.stop();
+            running.ended().await;
+        }
+        self.driver.drain().await;
+        self.driver.sink.finish()
+    }
+
+    /// Is there a ledger to read back?
+    #[must_use]
+    pub fn is_ledger(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// Reads everything back that is in the ledger's store now.
+    ///
+    /// # Errors
+    /// When there is no store, or it could not be read to its end.
+    pub async fn read_back(&self) -> Result<ReadBack, AdapterError> {
+        let store = self.store.as_ref().ok_or_else(|| AdapterError::Missing("read back: not a ledger".to_owned()))?;
+        let mut fold = Fold::new(&self.settings);
+        store.read_back(&mut |row| fold.row(&row)).await?;
+        Ok(fold.finish())
+    }
+}
+
+fn read_rate(plan: &WorkloadPlan) -> f64 {
+    match &plan.spec {
+        WorkloadSpec::Ledger(ledger) if plan.probe_of.is_none() => ledger.read_rate.map_or(0.0, |rate| rate.0),
+        _ => 0.0,
+    }
+}
+
+/// Where the numbers of visits begin: FNV-1a over run and workload, with room for 2³² visits above.
+fn nonce(settings: &ClientSettings, name: &WorkloadName) -> u64 {
+    let bytes = settings.run.as_str().bytes().chain([0]).chain(name.as_str().bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    hash & !0xFFFF_FFFF
+}
