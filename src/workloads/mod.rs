@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub mod payload;
-pub mod read_back;
 
 /// How a client behaves, as written: `fresh`, `pooled` or `retrying: {…}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -126,7 +126,13 @@ impl Driver {
     }
 
     /// A place in flight, or the record of why there was none.
-    async fn capacity(&self, places: &Arc<Semaphore>, due: Mono, act: Action, stale: bool) -> Option<OwnedSemaphorePermit> {
+    async fn capacity(
+        &self,
+        places: &Arc<Semaphore>,
+        due: Mono,
+        act: Action,
+        stale: bool,
+    ) -> Option<OwnedSemaphorePermit> {
         let free = Arc::clone(places).try_acquire_owned();
         let outcome = match (free, stale) {
             (Ok(permit), false) => return Some(permit),

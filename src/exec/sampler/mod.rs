@@ -8,6 +8,7 @@ mod acked;
 mod drive;
 mod endpoint;
 mod live;
+mod read_back;
 mod schedule;
 mod stall;
 mod writers;
@@ -16,11 +17,13 @@ pub use endpoint::{EndpointError, endpoint};
 
 use crate::adapters::{AdapterError, ClientSettings, Endpoint, LedgerStore, World};
 use crate::event::{OpsMark, ReadBack, StallCause, What};
+use crate::journal::JournalError;
+use crate::journal::ops::OpsWriter;
 use crate::model::{Mono, OpRecord, WorkloadName, WorkloadStats};
 use crate::plan::WorkloadPlan;
 use crate::workloads::WorkloadSpec;
-use crate::workloads::read_back::Fold;
 use drive::{Driver, State};
+use read_back::Fold;
 use schedule::{Lane, Pace, Running, Schedule};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,12 +35,29 @@ pub trait OpsSink: Send + Sync {
     /// Takes one operation; does not block for long.
     fn push(&self, record: OpRecord);
     /// How far the log has got.
-    fn mark(&self) -> OpsMark;
+    ///
+    /// # Errors
+    /// When operations could not be written: the record is no longer complete.
+    fn mark(&self) -> Result<OpsMark, JournalError>;
     /// Writes everything out; nothing is pushed after it.
     ///
     /// # Errors
-    /// When the log could not be written completely, in plain words.
-    fn finish(&self) -> Result<OpsMark, String>;
+    /// As [`OpsSink::mark`].
+    fn finish(&self) -> Result<OpsMark, JournalError>;
+}
+
+impl OpsSink for OpsWriter {
+    fn push(&self, record: OpRecord) {
+        Self::push(self, record);
+    }
+
+    fn mark(&self) -> Result<OpsMark, JournalError> {
+        Self::mark(self)
+    }
+
+    fn finish(&self) -> Result<OpsMark, JournalError> {
+        Self::finish(self)
+    }
 }
 
 /// Where a sampler notes what it saw of the runner itself.
@@ -71,7 +91,7 @@ impl Sampler {
         plan: &WorkloadPlan,
         endpoint: Endpoint,
         settings: ClientSettings,
-        ops: Box<dyn OpsSink>,
+        ops: impl OpsSink + 'static,
         recorder: Arc<dyn Recorder>,
     ) -> Result<Self, AdapterError> {
         let opened = world.clients.open(&world.clock, &endpoint, &settings).await?;
@@ -93,7 +113,7 @@ impl Sampler {
             runtime: tokio::runtime::Handle::current(),
             tasks: TaskTracker::new(),
             client: opened.client,
-            sink: ops,
+            sink: Box::new(ops),
             recorder,
             timeout: plan.timeout,
             deadline,
@@ -132,8 +152,10 @@ impl Sampler {
     }
 
     /// How far the operations log has got.
-    #[must_use]
-    pub fn mark(&self) -> OpsMark {
+    ///
+    /// # Errors
+    /// When operations could not be written: the record is no longer complete.
+    pub fn mark(&self) -> Result<OpsMark, JournalError> {
         self.driver.sink.mark()
     }
 
@@ -141,8 +163,8 @@ impl Sampler {
     /// whatever was given up, and completes the log. Takes at most about two time-outs and a deadline.
     ///
     /// # Errors
-    /// When the log could not be written completely, in plain words.
-    pub async fn stop(&self) -> Result<OpsMark, String> {
+    /// As [`Sampler::mark`].
+    pub async fn stop(&self) -> Result<OpsMark, JournalError> {
         let running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         if let Some(running) = running {
             running.stop();

@@ -1,10 +1,10 @@
 //! Folds the rows of a ledger's store into what is there, per writer, as runs: memory grows with disorder, not with the
 //! number of records. What it means for the ledger is `analysis`'s business. Pure.
 
-use super::payload;
 use crate::adapters::{ClientSettings, Row};
 use crate::event::{ReadBack, WriterFindings};
 use crate::model::{Found, Key, RunId};
+use crate::workloads::payload;
 use std::collections::{BTreeMap, BTreeSet};
 
 const PHANTOMS: usize = 1_000;
@@ -114,7 +114,8 @@ impl Seen {
         let duplicated = self.duplicated.into_iter().map(|(seq, mut attempts)| {
             let rows = attempts.len();
             attempts.sort_unstable();
-            let shared = attempts.chunk_by(|a, b| a == b).filter(|same| same.len() > 1).map(<[u32]>::len).sum::<usize>();
+            let shared =
+                attempts.chunk_by(|a, b| a == b).filter(|same| same.len() > 1).map(<[u32]>::len).sum::<usize>();
             (seq, count(rows), count(shared))
         });
         WriterFindings {
