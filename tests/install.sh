@@ -19,6 +19,7 @@ WANTED=(
   etcd-server:/usr/bin/etcd
   etcd-client:/usr/bin/etcdctl
   haproxy:/usr/sbin/haproxy
+  openssl:/usr/bin/openssl
   curl:/usr/bin/curl
   jq:/usr/bin/jq
   procps:/usr/bin/ps

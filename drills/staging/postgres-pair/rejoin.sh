@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings the old primary NAME back as standby of the new one: pg_rewind takes it back to where the two parted (what only
-# it had is thrown away), then it follows. Already a streaming standby: nothing to do.
+# it had is thrown away), then it follows. A standby that died only starts again. Already streaming: nothing to do.
 #
 #   rejoin.sh [--dir DIR] NAME
 
@@ -13,9 +13,7 @@ node=${ARGS[0]:?rejoin.sh needs the name of a node: ${NODES[*]}}
 is_node "$node"
 upstream=$(other "$node")
 
-if ! { runs "$node" && streams "$node"; }; then
-  is_primary "$upstream" || die "$upstream is not primary; promote it first"
-  end_postmaster "$DIR/$node/data"
+rewind() {
   # pg_rewind compares the timelines in the control files: the new one is there only after a checkpoint.
   sql "$(pg_port "$upstream")" postgres postgres checkpoint
   as_owner "$PGBIN/pg_rewind" -D "$DIR/$node/data" -N -R \
@@ -25,6 +23,12 @@ if ! { runs "$node" && streams "$node"; }; then
   as_owner tee -a "$DIR/$node/data/postgresql.auto.conf" >/dev/null <<CONF
 primary_conninfo = 'host=127.0.0.1 port=$(pg_port "$upstream") user=replicator passfile=$DIR/pgpass application_name=$node'
 CONF
+}
+
+if ! { runs "$node" && streams "$node"; }; then
+  is_primary "$upstream" || die "$upstream is not primary; promote it first"
+  end_postmaster "$DIR/$node/data"
+  [[ -f $DIR/$node/data/standby.signal ]] || rewind
   launch_postgres "$node"
 fi
 require_standby "$upstream"

@@ -1,0 +1,9 @@
+//! Real PostgreSQL: the adapter against the scripts' pair, and the drills under `drills/postgres/` with the built binary.
+//! Needs the servers that `tests/install.sh` installs, and says so when they are missing.
+
+#[cfg(test)]
+#[path = "postgres/adapter.rs"]
+mod adapter;
+#[cfg(test)]
+#[path = "postgres/pair.rs"]
+mod pair;
