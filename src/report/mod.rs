@@ -1,1 +1,15 @@
-//! Pure renderings of an analysis: one file per format.
+//! Pure renderings of an analysis: one file per format, and the live view. What tables say stands in [`tables`], how
+//! figures are worded in [`words`]; nothing here measures or judges.
+
+mod json;
+mod junit;
+pub mod live;
+mod markdown;
+pub mod tables;
+mod terminal;
+pub mod words;
+
+pub use json::{VERSION, json, schema};
+pub use junit::junit;
+pub use markdown::{annotations, markdown};
+pub use terminal::{Style, View, terminal};

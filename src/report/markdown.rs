@@ -1,0 +1,131 @@
+//! `report.md`, for a CI's job summary, and annotations that point at playbook lines.
+
+use super::tables::{self, Align, Classes, Table};
+use super::words;
+use crate::analysis::{Analysis, Reason};
+use crate::model::Verdict;
+
+/// Annotations beyond these are dropped by CI services anyway.
+const MOST_ANNOTATIONS: usize = 10;
+
+/// The summary, with a newline at the end.
+#[must_use]
+pub fn markdown(a: &Analysis) -> String {
+    let h = words::headline(a);
+    let mut out = format!("# {} {}: {}\n\n", h.sign, h.word, text(&a.run.drill.0));
+    if !a.run.title.is_empty() {
+        out.push_str(&format!("{}\n\n", text(&a.run.title)));
+    }
+    match a.reasons.as_slice() {
+        [] => out.push_str(&format!("**{}**\n\n", text(&h.reason))),
+        some => {
+            out.extend(some.iter().map(reason));
+            out.push('\n');
+        }
+    }
+    out.push_str(&format!(
+        "Run {} in {}, {}, {}.\n",
+        code(&a.run.run.0),
+        text(&a.run.environment),
+        words::wall(a.started),
+        words::duration(a.length)
+    ));
+    for table in [tables::objectives(a), tables::recovery(a), tables::workloads(a), tables::ledger(a, Classes::Seen)] {
+        section(&mut out, &table);
+    }
+    for table in [tables::faults(a), tables::steps(a), tables::stalls(a)] {
+        section(&mut out, &table);
+    }
+    if !a.notes.is_empty() {
+        out.push_str("\n## Notes\n\n");
+        out.extend(a.notes.iter().map(|n| format!("- {}\n", text(n))));
+    }
+    out.push_str(&format!("\n<sub>{}, journal {}</sub>\n", text(&a.run.host.tool), code(&a.journal_head)));
+    out
+}
+
+fn reason(r: &Reason) -> String {
+    let place = r.place.as_ref().map_or_else(String::new, |p| format!(" ({})", code(p)));
+    format!("- {} {}{place}\n", words::sign(r.verdict), text(&r.text))
+}
+
+fn section(out: &mut String, table: &Table) {
+    if table.is_empty() {
+        return;
+    }
+    out.push_str(&format!("\n## {}\n\n", table.title));
+    row(out, table.head.iter().map(|h| text(h)));
+    row(out, table.align.iter().map(|a| if *a == Align::Right { "--:".to_owned() } else { ":--".to_owned() }));
+    for cells in &table.rows {
+        row(out, cells.iter().map(|c| text(&c.text)));
+    }
+}
+
+fn row(out: &mut String, cells: impl Iterator<Item = String>) {
+    for cell in cells {
+        out.push_str(&format!("| {cell} "));
+    }
+    out.push_str("|\n");
+}
+
+/// Text that stays text: no markup, no HTML, no new table cell.
+fn text(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    for c in words::clean(raw).chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '~' | '#' | '!' | '@' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Text in a code span; a backtick in it would end the span.
+fn code(raw: &str) -> String {
+    format!("`{}`", words::clean(raw).replace('`', "").replace('<', "‹"))
+}
+
+/// Lines that GitHub Actions shows at the playbook's lines, worst first, at most ten.
+#[must_use]
+pub fn annotations(a: &Analysis) -> Vec<String> {
+    let level = |v: Verdict| if v == Verdict::Fail { "error" } else { "warning" };
+    a.reasons
+        .iter()
+        .filter(|r| r.verdict != Verdict::Pass)
+        .take(MOST_ANNOTATIONS)
+        .map(|r| {
+            let place =
+                r.place.as_deref().and_then(|p| p.rsplit_once(':')).map_or_else(String::new, |(file, line)| {
+                    format!(" file={},line={}", property(file), property(line))
+                });
+            format!("::{}{place}::{}", level(r.verdict), data(&format!("{}: {}", a.run.drill, r.text)))
+        })
+        .collect()
+}
+
+fn data(raw: &str) -> String {
+    words::clean(raw).replace('%', "%25")
+}
+
+fn property(raw: &str) -> String {
+    data(raw).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_cannot_become_markup() {
+        assert_eq!(text("a|b\n<script> *x* @all"), "a\\|b &lt;script&gt; \\*x\\* \\@all");
+        assert_eq!(code("a`b"), "`ab`");
+        assert_eq!(data("50%\n::error::x"), "50%25 ::error::x");
+        assert_eq!(property("a:b,c"), "a%3Ab%2Cc");
+    }
+}

@@ -1,0 +1,437 @@
+//! The tables that every format shows, as text with a tone: what stands in them, not how they are drawn.
+
+use super::words::{self, UNKNOWN};
+use crate::analysis::{Analysis, At, FaultResult, LedgerResult, Mark, Recovery, StepResult, WorkloadResult};
+use crate::event::StepOutcome;
+use crate::model::{Interval, Verdict};
+
+/// What a cell says beside its text; never the only carrier of a meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tone {
+    /// As it is.
+    #[default]
+    Plain,
+    /// As it should be.
+    Good,
+    /// As it must not be.
+    Bad,
+    /// Nobody knows.
+    Unsure,
+    /// Of less interest.
+    Faint,
+}
+
+impl From<Verdict> for Tone {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Pass => Self::Good,
+            Verdict::Fail => Self::Bad,
+            Verdict::Inconclusive => Self::Unsure,
+        }
+    }
+}
+
+/// A cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// Its text.
+    pub text: String,
+    /// Its tone.
+    pub tone: Tone,
+}
+
+impl Cell {
+    fn toned(text: impl Into<String>, tone: Tone) -> Self {
+        Self { text: words::clean(&text.into()), tone }
+    }
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self::toned(text, Tone::Plain)
+    }
+}
+
+/// Which way a column reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// Words.
+    Left,
+    /// Figures.
+    Right,
+}
+
+/// A table with a title; rows are as long as the head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Above it.
+    pub title: &'static str,
+    /// Column names.
+    pub head: Vec<String>,
+    /// Column by column.
+    pub align: Vec<Align>,
+    /// Row by row.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    fn new(title: &'static str, columns: &[(&str, Align)], rows: Vec<Vec<Cell>>) -> Self {
+        let (head, align) = columns.iter().map(|(name, align)| (words::clean(name), *align)).unzip();
+        Self { title, head, align, rows }
+    }
+
+    /// Is there nothing to show?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Rows become columns; for tables that are wider than the paper.
+    #[must_use]
+    pub fn turned(&self) -> Self {
+        let mut head = vec![self.head[0].clone()];
+        head.extend(self.rows.iter().map(|row| row[0].text.clone()));
+        let rows = (1..self.head.len())
+            .map(|i| {
+                std::iter::once(self.head[i].as_str().into()).chain(self.rows.iter().map(|r| r[i].clone())).collect()
+            })
+            .collect();
+        let align = std::iter::once(Align::Left).chain(self.rows.iter().map(|_| Align::Right)).collect();
+        Self { title: self.title, head, align, rows }
+    }
+}
+
+use Align::{Left, Right};
+
+/// Objective by objective: target, measured, verdict, why.
+#[must_use]
+pub fn objectives(a: &Analysis) -> Table {
+    let rows = a.objectives.iter().map(|o| {
+        let tone = Tone::from(o.verdict);
+        vec![
+            words::objective(o.objective.kind).into(),
+            o.objective.workload.as_str().into(),
+            words::target(o.objective.kind, o.objective.target).into(),
+            Cell::toned(words::actual(o), tone),
+            Cell::toned(format!("{} {}", words::sign(o.verdict), words::judged(o.verdict)), tone),
+            Cell::toned(o.why.clone(), Tone::Faint),
+        ]
+    });
+    let columns =
+        [("objective", Left), ("workload", Left), ("target", Right), ("measured", Right), ("", Left), ("why", Left)];
+    Table::new("Objectives", &columns, rows.collect())
+}
+
+/// What clients saw, workload by workload.
+#[must_use]
+pub fn workloads(a: &Analysis) -> Table {
+    let columns = [
+        ("workload", Left),
+        ("due", Right),
+        ("ok", Right),
+        ("late", Right),
+        ("fail", Right),
+        ("unknown", Right),
+        ("missed", Right),
+        ("outages", Right),
+        ("longest outage", Right),
+        ("total downtime", Right),
+        ("p50", Right),
+        ("p99", Right),
+    ];
+    Table::new("What clients saw", &columns, a.workloads.iter().map(workload).collect())
+}
+
+fn workload(w: &WorkloadResult) -> Vec<Cell> {
+    let o = w.operations;
+    let odd = |n: u64, tone| Cell::toned(words::count(n), if n == 0 { Tone::Faint } else { tone });
+    let latency = |f: fn(&crate::analysis::Percentiles) -> i64| {
+        w.latency.as_ref().map_or_else(|| UNKNOWN.to_owned(), |p| words::duration(f(p)))
+    };
+    vec![
+        w.name.as_str().into(),
+        words::count(o.due).into(),
+        words::count(o.ok).into(),
+        odd(o.late, Tone::Bad),
+        odd(o.fail, Tone::Bad),
+        odd(o.unknown, Tone::Unsure),
+        odd(o.missed, Tone::Bad),
+        odd(w.outages.len() as u64, Tone::Plain),
+        w.longest.map_or_else(|| "none".to_owned(), words::about).into(),
+        (if w.outages.is_empty() { "none".to_owned() } else { words::about(w.downtime) }).into(),
+        latency(|p| p.p50).into(),
+        latency(|p| p.p99).into(),
+    ]
+}
+
+/// From the fault to sustained service, with the milestones between, fault by fault and workload by workload.
+#[must_use]
+pub fn recovery(a: &Analysis) -> Table {
+    let milestones = milestones(a);
+    let several = a.faults.len() > 1;
+    let mut columns = vec![("workload", Left), ("first error", Right)];
+    if several {
+        columns.insert(1, ("fault", Left));
+    }
+    columns.extend(milestones.iter().map(|name| (name.as_str(), Right)));
+    columns.extend([("first ok", Right), ("sustained", Right), ("restored by", Left)]);
+    let rows = a.workloads.iter().flat_map(|w| w.recoveries.iter().map(|r| recovered(a, w, r, &milestones)));
+    Table::new("Recovery, counted from the fault", &columns, rows.collect())
+}
+
+/// Names of milestones that steps marked, in order of time.
+fn milestones(a: &Analysis) -> Vec<String> {
+    const OTHERS: [&str; 7] = ["fault", "first_error", "first_ok", "restored", "sustained", "healed", "effective"];
+    let mut names: Vec<String> = Vec::new();
+    for mark in &a.timeline {
+        if !OTHERS.contains(&mark.name.as_str()) && !names.contains(&mark.name) {
+            names.push(mark.name.clone());
+        }
+    }
+    names
+}
+
+fn recovered(a: &Analysis, w: &WorkloadResult, r: &Recovery, milestones: &[String]) -> Vec<Cell> {
+    let fault = a.faults.iter().find(|f| f.id == r.fault);
+    let begins = fault.and_then(|f| f.at);
+    let next =
+        begins.and_then(|at| a.faults.iter().filter_map(|f| f.at).map(|f| f.best).filter(|&b| b > at.best).min());
+    let mut row: Vec<Cell> = vec![w.name.as_str().into()];
+    if a.faults.len() > 1 {
+        row.push(r.fault.as_str().into());
+    }
+    let quiet = |i: Option<Interval>| if r.unnoticed { "none".to_owned() } else { words::maybe(i) };
+    row.push(quiet(r.first_error).into());
+    for name in milestones {
+        let mark = begins.and_then(|at| first_between(&a.timeline, name, at.best, next));
+        row.push(mark.zip(begins).map_or_else(|| UNKNOWN.to_owned(), |(m, f)| words::about(after(m.at, f))).into());
+    }
+    row.push(quiet(r.first_ok).into());
+    row.push(sustained(r));
+    row.push(words::attribution(r.attribution).into());
+    row
+}
+
+fn sustained(r: &Recovery) -> Cell {
+    match (r.sustained, r.unnoticed) {
+        (Some(i), true) => Cell::toned(format!("below {}", words::duration(i.high)), Tone::Good),
+        (Some(i), false) => words::about(i).into(),
+        (None, _) => Cell::toned(r.why.clone().unwrap_or_else(|| UNKNOWN.to_owned()), Tone::Unsure),
+    }
+}
+
+fn first_between<'a>(marks: &'a [Mark], name: &str, from: i64, to: Option<i64>) -> Option<&'a Mark> {
+    marks.iter().find(|m| m.name == name && m.at.best >= from && to.is_none_or(|to| m.at.best < to))
+}
+
+fn after(mark: At, fault: At) -> Interval {
+    let low = (mark.low - fault.high).max(0);
+    Interval { low, best: (mark.best - fault.best).max(low), high: (mark.high - fault.low).max(low) }
+}
+
+/// Every class of write of every ledger; classes down, ledgers across, and what each means.
+#[must_use]
+pub fn ledger(a: &Analysis, which: Classes) -> Table {
+    let ledgers: Vec<(&str, &LedgerResult)> =
+        a.workloads.iter().filter_map(|w| Some((w.name.as_str(), w.ledger.as_ref()?))).collect();
+    let mut columns = vec![("writes", Left)];
+    columns.extend(ledgers.iter().map(|(name, _)| (*name, Right)));
+    columns.push(("meaning", Left));
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    for class in CLASSES.iter().filter(|_| !ledgers.is_empty()) {
+        let cells: Vec<(Option<u64>, String)> = ledgers.iter().map(|(_, l)| (class.of)(l)).collect();
+        if which == Classes::Seen && !class.always && cells.iter().all(|(n, _)| n.is_none_or(|n| n == 0)) {
+            continue;
+        }
+        let mut row: Vec<Cell> = vec![class.name.into()];
+        row.extend(cells.into_iter().map(|(n, text)| {
+            let tone = if n.is_none_or(|n| n == 0) { Tone::Faint } else { class.tone };
+            Cell::toned(text, if n.is_none() { Tone::Unsure } else { tone })
+        }));
+        row.push(Cell::toned(class.meaning, Tone::Faint));
+        rows.push(row);
+    }
+    Table::new("Writes", &columns, rows)
+}
+
+/// Which classes of writes to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Classes {
+    /// All.
+    All,
+    /// The usual ones and those that occurred.
+    Seen,
+}
+
+struct ClassRow {
+    name: &'static str,
+    meaning: &'static str,
+    tone: Tone,
+    always: bool,
+    of: fn(&LedgerResult) -> (Option<u64>, String),
+}
+
+const fn class(
+    name: &'static str,
+    meaning: &'static str,
+    tone: Tone,
+    of: fn(&LedgerResult) -> (Option<u64>, String),
+) -> ClassRow {
+    ClassRow { name, meaning, tone, always: true, of }
+}
+
+const fn rare(
+    name: &'static str,
+    meaning: &'static str,
+    tone: Tone,
+    of: fn(&LedgerResult) -> (Option<u64>, String),
+) -> ClassRow {
+    ClassRow { name, meaning, tone, always: false, of }
+}
+
+fn known(n: u64) -> (Option<u64>, String) {
+    (Some(n), words::count(n))
+}
+
+fn perhaps(n: Option<u64>) -> (Option<u64>, String) {
+    (n, words::maybe_count(n))
+}
+
+fn lost(l: &LedgerResult) -> (Option<u64>, String) {
+    match (l.lost, l.lost_upper) {
+        (Some(lost), Some(more)) if more > 0 => {
+            (Some(lost + more), format!("{}–{}", words::count(lost), words::count(lost + more)))
+        }
+        (n, _) => perhaps(n),
+    }
+}
+
+const CLASSES: [ClassRow; 18] = [
+    class("attempted", "sent by a client", Tone::Plain, |l| known(l.attempted)),
+    class("acknowledged", "the client was told: safe", Tone::Plain, |l| known(l.acked)),
+    rare("acknowledged locally", "the answer itself said: less durable than asked", Tone::Unsure, |l| {
+        known(l.acked_local)
+    }),
+    class("kept", "acknowledged, there and intact", Tone::Good, |l| perhaps(l.kept)),
+    class("lost", "acknowledged, and gone", Tone::Bad, lost),
+    class("unknown, present", "no answer came; it is there", Tone::Plain, |l| perhaps(l.unknown_present)),
+    class("unknown, absent", "no answer came; it is not there", Tone::Plain, |l| perhaps(l.unknown_absent)),
+    class("duplicated", "there more than once", Tone::Bad, |l| perhaps(l.duplicated)),
+    rare("duplicated by server", "of those, one attempt stored twice", Tone::Bad, |l| perhaps(l.duplicated_by_server)),
+    class("corrupted", "there, but damaged", Tone::Bad, |l| perhaps(l.corrupted)),
+    class("resurrected", "refused, and yet there", Tone::Bad, |l| perhaps(l.resurrected)),
+    class("stale reads", "a read missed what was acknowledged before it", Tone::Bad, |l| known(l.stale)),
+    rare("phantom", "there, but never written by this run", Tone::Bad, |l| perhaps(l.phantom)),
+    rare("reordered", "out of order on the server", Tone::Bad, |l| perhaps(l.reordered)),
+    rare("holes", "kept although younger than a lost one", Tone::Bad, |l| perhaps(l.holes)),
+    rare("observed, then lost", "a read returned it; later it was gone", Tone::Bad, |l| perhaps(l.observed_then_lost)),
+    rare("lost by healing", "there before the heal, gone after it", Tone::Bad, |l| perhaps(l.lost_by_healing)),
+    rare("missing for a while", "absent early, there at the end", Tone::Unsure, |l| perhaps(l.transiently_missing)),
+];
+
+/// What was broken, whether it really broke, whether it is whole again.
+#[must_use]
+pub fn faults(a: &Analysis) -> Table {
+    let columns =
+        [("fault", Left), ("kind", Left), ("touched", Left), ("at", Right), ("effective", Left), ("healed", Left)];
+    Table::new("Faults", &columns, a.faults.iter().map(fault).collect())
+}
+
+fn fault(f: &FaultResult) -> Vec<Cell> {
+    let effective = match f.effective {
+        Some(true) => Cell::toned("✓ yes", Tone::Good),
+        Some(false) => Cell::toned(with("? no", &f.effect), Tone::Unsure),
+        None => Cell::toned("? nobody looked", Tone::Unsure),
+    };
+    let healed = match (f.healed, f.healed_at) {
+        (true, Some(at)) => Cell::toned(format!("✓ at {}", words::duration(at.high)), Tone::Good),
+        (true, None) => Cell::toned("✓ yes", Tone::Good),
+        (false, _) => Cell::toned(format!("✗ no; by hand: {}", f.by_hand), Tone::Bad),
+    };
+    let at = f.at.map_or_else(|| UNKNOWN.to_owned(), |at| words::duration(at.best));
+    vec![f.name.as_str().into(), f.kind.as_str().into(), f.targets.join(", ").into(), at.into(), effective, healed]
+}
+
+fn with(word: &str, detail: &str) -> String {
+    if detail.is_empty() { word.to_owned() } else { format!("{word}: {detail}") }
+}
+
+/// Phases with their length.
+#[must_use]
+pub fn phases(a: &Analysis) -> Table {
+    let rows = a.phases.iter().map(|p| {
+        vec![words::phase(p.phase).into(), words::duration(p.from).into(), words::duration(p.to - p.from).into()]
+    });
+    Table::new("Phases", &[("phase", Left), ("from", Right), ("took", Right)], rows.collect())
+}
+
+/// Steps in order of start.
+#[must_use]
+pub fn steps(a: &Analysis) -> Table {
+    let columns = [
+        ("phase", Left),
+        ("step", Left),
+        ("did", Left),
+        ("from", Right),
+        ("took", Right),
+        ("result", Left),
+        ("seen", Left),
+    ];
+    Table::new("Steps", &columns, a.steps.iter().map(step).collect())
+}
+
+fn step(s: &StepResult) -> Vec<Cell> {
+    let skipped = matches!(s.outcome, Some(StepOutcome::Skipped { by_when: true, .. }));
+    let tone = if skipped { Tone::Faint } else { s.verdict.into() };
+    let name = if s.round == 0 { s.name.clone() } else { format!("{} (round {})", s.name, s.round + 1) };
+    let sign = if skipped { "–" } else { words::sign(s.verdict) };
+    let seen = match (s.verdict, words::detail(s)) {
+        (Verdict::Pass, detail) => Cell::toned(detail, Tone::Faint),
+        (_, "") => s.place.as_str().into(),
+        (_, detail) => format!("{detail} ({})", s.place).into(),
+    };
+    vec![
+        words::phase(s.phase).into(),
+        name.into(),
+        s.verb.as_str().into(),
+        words::duration(s.from).into(),
+        s.to.map_or_else(|| UNKNOWN.to_owned(), |to| words::duration(to - s.from)).into(),
+        Cell::toned(format!("{sign} {}", words::outcome(s)), tone),
+        seen,
+    ]
+}
+
+/// Every outage of every workload.
+#[must_use]
+pub fn outages(a: &Analysis) -> Table {
+    let columns = [
+        ("workload", Left),
+        ("from", Right),
+        ("to", Right),
+        ("clients could not work for", Right),
+        ("operations", Right),
+        ("", Left),
+    ];
+    let rows = a.workloads.iter().flat_map(|w| {
+        w.outages.iter().map(|o| {
+            vec![
+                w.name.as_str().into(),
+                words::duration(o.from.best).into(),
+                o.to.map_or_else(|| "not ended".to_owned(), |to| words::duration(to.best)).into(),
+                words::maybe(o.perceived).into(),
+                words::count(o.operations).into(),
+                Cell::toned(if o.doubtful { "the runner itself stalled" } else { "" }, Tone::Unsure),
+            ]
+        })
+    });
+    Table::new("Outages", &columns, rows.collect())
+}
+
+/// Spans in which the runner could not see.
+#[must_use]
+pub fn stalls(a: &Analysis) -> Table {
+    let rows = a.stalls.iter().map(|s| {
+        vec![words::duration(s.from).into(), words::duration(s.to - s.from).into(), words::stall(s.cause).into()]
+    });
+    Table::new("The runner could not see", &[("from", Right), ("for", Right), ("because", Left)], rows.collect())
+}

@@ -1,0 +1,199 @@
+//! Every format of every kind of run, against files that a person has read. `UPDATE_GOLDEN=1 cargo test --test golden`
+//! writes them anew; then look at the difference.
+
+mod analyses;
+
+use blackstart::analysis::Analysis;
+use blackstart::report::{self, Style, View};
+use std::path::{Path, PathBuf};
+
+const FOLDER: &str = "reports/patroni-leader-loss/20261120-120000-k3f9";
+
+fn rendered(a: &Analysis, exit_code: u8) -> Vec<(&'static str, String)> {
+    let view = |width, style| report::terminal(a, View { width, style, folder: FOLDER });
+    vec![
+        ("report.json", report::json(a, exit_code)),
+        ("report.md", report::markdown(a)),
+        ("junit.xml", report::junit(a)),
+        ("terminal-120.txt", view(120, Style::Plain)),
+        ("terminal-72.txt", view(72, Style::Plain)),
+        ("annotations.txt", report::annotations(a).join("\n") + "\n"),
+    ]
+}
+
+fn golden(case: &str, file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(case).join(file)
+}
+
+#[test]
+fn every_format_is_as_it_was_read() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut different = Vec::new();
+    for (case, exit_code, analysis) in analyses::all() {
+        for (file, text) in rendered(&analysis, exit_code) {
+            let path = golden(case, file);
+            if update {
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(&path, &text).unwrap();
+            } else if std::fs::read_to_string(&path).ok().as_deref() != Some(text.as_str()) {
+                different.push(path);
+            }
+        }
+    }
+    assert!(different.is_empty(), "these differ; UPDATE_GOLDEN=1 writes them anew: {different:#?}");
+}
+
+#[test]
+fn rendering_is_deterministic() {
+    for (case, exit_code, a) in analyses::all() {
+        assert_eq!(rendered(&a, exit_code), rendered(&a.clone(), exit_code), "{case}");
+    }
+}
+
+#[test]
+fn json_follows_its_schema() {
+    let validator = jsonschema::validator_for(&report::schema()).expect("the schema itself is valid");
+    for (case, exit_code, a) in analyses::all() {
+        let value: serde_json::Value = serde_json::from_str(&report::json(&a, exit_code)).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path)).collect();
+        assert!(errors.is_empty(), "{case}: {errors:#?}");
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_is_not_a_report() {
+    let validator = jsonschema::validator_for(&report::schema()).unwrap();
+    let good: serde_json::Value = serde_json::from_str(&report::json(&analyses::fail(), 1)).unwrap();
+    for (pointer, wrong) in [
+        ("/schema", serde_json::json!("blackstart/report/v2")),
+        ("/run/verdict", serde_json::json!("passed")),
+        ("/run/state", serde_json::json!("done")),
+        ("/objectives/0/actual", serde_json::json!(3)),
+        ("/workloads/orders/ledger/lost", serde_json::json!("none")),
+    ] {
+        let mut bad = good.clone();
+        *bad.pointer_mut(pointer).unwrap() = wrong;
+        assert!(!validator.is_valid(&bad), "{pointer}");
+    }
+}
+
+#[test]
+fn the_core_names_are_there() {
+    let value: serde_json::Value = serde_json::from_str(&report::json(&analyses::pass_with_loss(), 0)).unwrap();
+    for pointer in [
+        "/schema",
+        "/run/id",
+        "/run/drill",
+        "/run/environment",
+        "/run/started",
+        "/run/state",
+        "/run/verdict",
+        "/run/exit_code",
+        "/run/reasons",
+        "/objectives/0/name",
+        "/objectives/0/workload",
+        "/objectives/0/target",
+        "/objectives/0/unit",
+        "/objectives/0/basis",
+        "/objectives/0/actual/low",
+        "/objectives/0/actual/best",
+        "/objectives/0/actual/high",
+        "/objectives/0/verdict",
+        "/workloads/orders/operations/due",
+        "/workloads/orders/operations/ok",
+        "/workloads/orders/operations/late",
+        "/workloads/orders/operations/fail",
+        "/workloads/orders/operations/unknown",
+        "/workloads/orders/operations/missed",
+        "/workloads/orders/downtime/outages",
+        "/workloads/orders/downtime/longest/best",
+        "/workloads/orders/downtime/total/best",
+        "/workloads/orders/ledger/acked",
+        "/workloads/orders/ledger/kept",
+        "/workloads/orders/ledger/lost",
+        "/workloads/orders/ledger/corrupted",
+        "/workloads/orders/ledger/duplicated",
+        "/workloads/orders/ledger/resurrected",
+        "/workloads/orders/ledger/unknown_present",
+        "/workloads/orders/ledger/unknown_absent",
+        "/workloads/orders/ledger/holes",
+        "/timeline/0/mark",
+        "/timeline/0/at/best",
+        "/steps/0/name",
+        "/steps/0/phase",
+        "/steps/0/verdict",
+        "/steps/0/started",
+        "/steps/0/ended",
+        "/faults/0/name",
+        "/faults/0/kind",
+        "/faults/0/effective",
+        "/faults/0/healed",
+    ] {
+        assert!(value.pointer(pointer).is_some(), "{pointer} is missing");
+    }
+    assert_eq!(value.pointer("/objectives/2/unit").unwrap(), "writes");
+    assert_eq!(value.pointer("/objectives/2/actual/best").unwrap(), 136.0);
+    assert_eq!(value.pointer("/objectives/0/target").unwrap(), 30.0);
+}
+
+#[test]
+fn what_is_unknown_is_null_and_never_zero() {
+    let value: serde_json::Value = serde_json::from_str(&report::json(&analyses::inconclusive(), 2)).unwrap();
+    for pointer in ["/objectives/0/actual", "/workloads/orders/ledger/lost", "/workloads/orders/ledger/kept"] {
+        assert!(value.pointer(pointer).unwrap().is_null(), "{pointer}");
+    }
+    let text = report::terminal(&analyses::inconclusive(), View { width: 120, style: Style::Plain, folder: FOLDER });
+    assert!(text.contains("not measured") && text.contains("final read-back failed"), "{text}");
+}
+
+#[test]
+fn tables_keep_within_the_terminal() {
+    for (case, _, a) in analyses::all() {
+        for width in [60, 72, 80, 100, 120, 200] {
+            let text = report::terminal(&a, View { width, style: Style::Plain, folder: "r" });
+            let widest = text.lines().filter(|l| l.starts_with(['│', '╭', '╰'])).map(|l| l.chars().count()).max();
+            assert!(widest.unwrap_or(0) <= width, "{case} at {width}: {widest:?}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn colours_change_nothing_but_colours() {
+    for (case, _, a) in analyses::all().into_iter().filter(|(case, ..)| *case != "hostile") {
+        let of = |style| report::terminal(&a, View { width: 120, style, folder: FOLDER });
+        let mut plain = String::new();
+        let coloured = of(Style::Colour);
+        let mut rest = coloured.as_str();
+        while let Some((before, after)) = rest.split_once('\u{1b}') {
+            plain.push_str(before);
+            rest = after.split_once('m').unwrap().1;
+        }
+        plain.push_str(rest);
+        assert_eq!(plain, of(Style::Plain), "{case}");
+    }
+}
+
+#[test]
+fn junit_counts_misses_as_failures_and_unknowns_as_errors() {
+    let of = |a: &Analysis| quick_junit::Report::deserialize_from_str(&report::junit(a)).expect("it is JUnit");
+    let pass = of(&analyses::pass_with_loss());
+    assert_eq!((pass.failures, pass.errors), (0, 0));
+    assert_eq!(pass.tests, 4 + 7);
+    let fail = of(&analyses::fail());
+    assert_eq!((fail.failures, fail.errors), (3, 1));
+    let dirty = of(&analyses::dirty());
+    assert!(dirty.failures >= 1, "an open fault is a failure");
+    for (case, exit_code, a) in analyses::all() {
+        let report = of(&a);
+        assert_eq!(exit_code == 0, report.failures + report.errors == 0, "{case}");
+    }
+}
+
+#[test]
+fn nothing_from_outside_reaches_a_terminal_or_a_log_as_a_command() {
+    let a = analyses::hostile();
+    let text = report::terminal(&a, View { width: 100, style: Style::Plain, folder: "r" });
+    assert!(!text.contains('\u{1b}') && !text.contains('\0') && !text.contains('\u{202e}'));
+    assert!(report::annotations(&a).iter().all(|line| !line.contains('\n')));
+    assert!(!report::markdown(&a).contains("<script"));
+}
