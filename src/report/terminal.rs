@@ -119,10 +119,7 @@ fn draw(table: &Table, view: &View<'_>, wrap: Option<usize>) -> String {
     let mut builder = Builder::default();
     builder.push_record(&table.head);
     for row in &table.rows {
-        builder.push_record(row.iter().zip(&table.align).map(|(cell, align)| match align {
-            Align::Left => cell.text.clone(),
-            Align::Right => joined(&cell.text),
-        }));
+        builder.push_record(row.iter().map(|c| c.text.as_str()));
     }
     let mut drawn = builder.build();
     drawn.with(Lines::rounded().remove_vertical()).with(Padding::new(1, 1, 0, 0));
@@ -143,7 +140,7 @@ fn draw(table: &Table, view: &View<'_>, wrap: Option<usize>) -> String {
             }
         }
     }
-    drawn.to_string().replace('\u{a0}', " ")
+    drawn.to_string()
 }
 
 fn colour(cell: &Cell) -> Option<Color> {

@@ -110,8 +110,8 @@ impl Scale {
         let (unit, name) = match i.high {
             _ if i.low >= i.high => return None,
             ..1_000_000 => (MICRO, "µs"),
-            ..1_000_000_000 => (MILLI, "ms"),
-            ..1_000_000_000_000 => (SECOND, "s"),
+            1_000_000..1_000_000_000 => (MILLI, "ms"),
+            1_000_000_000..1_000_000_000_000 => (SECOND, "s"),
             _ => return None,
         };
         let (below, above) = ((i.best - i.low) as f64 / unit, (i.high - i.best) as f64 / unit);

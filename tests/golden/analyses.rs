@@ -136,7 +136,14 @@ fn started() -> RunStarted {
     }
 }
 
-fn step(id: &str, name: &str, phase: Phase, verb: &str, line: u32, from: i64, to: i64, detail: &str) -> StepResult {
+fn step(
+    (id, name): (&str, &str),
+    phase: Phase,
+    verb: &str,
+    line: u32,
+    (from, to): (i64, i64),
+    detail: &str,
+) -> StepResult {
     StepResult {
         id: StepId::from(id),
         name: name.to_owned(),
@@ -154,22 +161,20 @@ fn step(id: &str, name: &str, phase: Phase, verb: &str, line: u32, from: i64, to
 
 fn steps() -> Vec<StepResult> {
     vec![
-        step("two_standbys", "two standbys stream", Phase::Baseline, "expect", 52, 4_900, 4_940, "2"),
+        step(("two_standbys", "two standbys stream"), Phase::Baseline, "expect", 52, (4_900, 4_940), "2"),
         step(
-            "leader_dies",
-            "the leader's host dies",
+            ("leader_dies", "the leader's host dies"),
             Phase::Outage,
             "inject",
             58,
-            15_000,
-            15_013,
+            (15_000, 15_013),
             "SIGKILL to 5 processes",
         ),
-        step("promoted", "a standby is promoted", Phase::Failover, "expect", 63, 15_014, 36_204, "leader is pg2"),
-        step("rejoin", "the old leader rejoins", Phase::Restore, "run", 66, 47_012, 53_371, "exit 0"),
-        step("streams", "two standbys stream again", Phase::Restore, "expect", 67, 53_372, 58_730, "2"),
-        step("one_leader", "exactly one leader", Phase::Verify, "check", 70, 58_733, 58_791, "1"),
-        step("books", "books balance", Phase::Verify, "check", 71, 58_792, 58_840, "0"),
+        step(("promoted", "a standby is promoted"), Phase::Failover, "expect", 63, (15_014, 36_204), "leader is pg2"),
+        step(("rejoin", "the old leader rejoins"), Phase::Restore, "run", 66, (47_012, 53_371), "exit 0"),
+        step(("streams", "two standbys stream again"), Phase::Restore, "expect", 67, (53_372, 58_730), "2"),
+        step(("one_leader", "exactly one leader"), Phase::Verify, "check", 70, (58_733, 58_791), "1"),
+        step(("books", "books balance"), Phase::Verify, "check", 71, (58_792, 58_840), "0"),
     ]
 }
 
@@ -203,9 +208,9 @@ fn jitter(i: usize, of: i64) -> i64 {
 
 /// How a client's service looked: down in `[from, to)`, slow for a while after.
 fn series(rate: u32, down: Option<(i64, i64)>, p50: i64) -> Series {
-    let (from, width) = (4_800 * MS, 100 * MS);
-    let per = rate / 10;
-    let buckets = (0..643)
+    let (from, width) = (4_800 * MS, 200 * MS);
+    let per = rate / 5;
+    let buckets = (0..322)
         .map(|i| {
             let t = from + i as i64 * width;
             let inside = down.is_some_and(|(a, b)| t + width > a && t < b);
@@ -552,7 +557,7 @@ pub fn dirty() -> Analysis {
     a.timeline.retain(|m| m.at.best < 29 * S);
     (a.faults[0].healed, a.faults[0].healed_at) = (false, None);
     for w in &mut a.workloads {
-        w.series.buckets.truncate(242);
+        w.series.buckets.truncate(121);
         w.outages[0].to = None;
         w.outages[0].perceived = None;
         w.longest = None;

@@ -1,6 +1,7 @@
 //! Every format of every kind of run, against files that a person has read. `UPDATE_GOLDEN=1 cargo test --test golden`
 //! writes them anew; then look at the difference.
 
+#[cfg(test)]
 mod analyses;
 
 use blackstart::analysis::Analysis;
@@ -31,6 +32,9 @@ fn every_format_is_as_it_was_read() {
     let mut different = Vec::new();
     for (case, exit_code, analysis) in analyses::all() {
         for (file, text) in rendered(&analysis, exit_code) {
+            if file == "report.json" && !["pass-with-loss", "fail", "dirty", "not-run"].contains(&case) {
+                continue;
+            }
             let path = golden(case, file);
             if update {
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();

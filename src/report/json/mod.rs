@@ -12,6 +12,7 @@ use crate::event::{Phase, StallCause};
 use crate::model::{ClockBasis, ObjectiveKind, RunState, Verdict};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The value of `schema`.
@@ -21,14 +22,47 @@ pub const VERSION: &str = "blackstart/report/v1";
 #[must_use]
 pub fn json(analysis: &Analysis, exit_code: u8) -> String {
     let report = build::report(analysis, exit_code);
-    let mut text = serde_json::to_string_pretty(&report).expect("numbers, texts, lists and text-keyed maps are JSON");
+    let value = serde_json::to_value(&report).expect("numbers, texts, lists and text-keyed maps are JSON");
+    let mut text = String::new();
+    pretty(&value, 0, &mut text);
     text.push('\n');
     text
 }
 
+/// Indented, but a list of plain values stays on one line: a series of a thousand numbers is not a thousand lines.
+fn pretty(value: &Value, depth: usize, out: &mut String) {
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.push_str(&"  ".repeat(depth));
+    };
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (i, (key, value)) in map.iter().enumerate() {
+                out.push(if i == 0 { '{' } else { ',' });
+                line(out, depth + 1);
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push_str(": ");
+                pretty(value, depth + 1, out);
+            }
+            line(out, depth);
+            out.push('}');
+        }
+        Value::Array(list) if list.iter().any(|v| v.is_object() || v.is_array()) => {
+            for (i, value) in list.iter().enumerate() {
+                out.push(if i == 0 { '[' } else { ',' });
+                line(out, depth + 1);
+                pretty(value, depth + 1, out);
+            }
+            line(out, depth);
+            out.push(']');
+        }
+        plain => out.push_str(&plain.to_string()),
+    }
+}
+
 /// The JSON Schema of [`json`].
 #[must_use]
-pub fn schema() -> serde_json::Value {
+pub fn schema() -> Value {
     let mut schema = schemars::schema_for!(Report);
     schema.insert("$id".to_owned(), VERSION.into());
     schema.to_value()
