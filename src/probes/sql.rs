@@ -1,10 +1,14 @@
 //! Looks at the first column of the first row of a query.
 
-use super::{Probe, ProbeError, Sample};
+use super::{Probe, ProbeError, Sample, judged};
 use crate::faults::Cx;
 use crate::model::{Comparison, Dur, TargetRef, Template};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Of one look, if the playbook says nothing.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// A query whose first value is looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,7 +36,20 @@ impl Probe for SqlProbe {
         Some(&self.target)
     }
 
-    async fn sample(&self, _cx: &Cx<'_>) -> Result<Sample, ProbeError> {
-        Err(ProbeError::Undecided("not wired".to_owned()))
+    async fn sample(&self, cx: &Cx<'_>) -> Result<Sample, ProbeError> {
+        let url = cx.scope.url(&self.target).map_err(ProbeError::Undecided)?;
+        let args = self.args.iter().map(|a| cx.text(a)).collect::<Result<Vec<_>, _>>()?;
+        let limit = self.timeout.map_or(LIMIT, |d| d.0);
+        let mut sample = Sample { holds: true, ..Sample::default() };
+        match cx.world.sql.scalar(&url, &self.query, &args, limit).await? {
+            // Nothing is not compared with anything: not even "below 5" holds for it.
+            None => sample.fail(format!("no row, or NULL\nquery: {}", self.query)),
+            Some(value) => {
+                sample.judge(judged(&self.value, &value, "the first value", cx)?);
+                sample.fields.insert("value".to_owned(), value.clone());
+                sample.answer = value;
+            }
+        }
+        Ok(sample)
     }
 }
