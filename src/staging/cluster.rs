@@ -16,6 +16,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::PathBuf;
@@ -213,6 +214,7 @@ impl Cluster {
             ended = serve(Arc::clone(self), forwarder, front) => ended.map_err(|cause| StagingError::Stopped("the router", cause)),
             () = self.check_leader() => Ok(()),
             () = self.tell_follower() => Ok(()),
+            () = self.watch_stops() => Ok(()),
         }
     }
 
@@ -301,6 +303,34 @@ impl Cluster {
                 }
             }
         }
+    }
+
+    /// Writes down when a node is stopped by a signal and when it goes on: it cannot do that itself. Ends are left to
+    /// whoever waits for them.
+    async fn watch_stops(&self) {
+        let Ok(mut signals) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::child()) else {
+            return std::future::pending().await;
+        };
+        let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WCONTINUED | WaitPidFlag::WNOHANG;
+        while signals.recv().await.is_some() {
+            for (place, pid) in self.places.iter().zip(self.pids()) {
+                let id = Id::Pid(nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX)));
+                let node = place.name;
+                // At most a few changes wait; a stop that was followed at once by its end is reported as neither.
+                for _ in 0..4 {
+                    match waitid(id, flags) {
+                        Ok(WaitStatus::Stopped(..)) => self.truth.log(&Fact::ChildStopped { node, pid }),
+                        Ok(WaitStatus::Continued(_)) => self.truth.log(&Fact::ChildContinued { node, pid }),
+                        _ => break,
+                    }
+                }
+            }
+        }
+    }
+
+    fn pids(&self) -> [u32; 2] {
+        let members = self.members();
+        [members[0].last_pid, members[1].last_pid]
     }
 
     /// Tells the other node the term, so that an old primary that comes back learns that it is deposed.

@@ -55,6 +55,10 @@ pub enum Fact<'a> {
     Spawned { node: &'a str, pid: u32, role: &'a str, term: u64 },
     /// The system told the supervisor that a node's process ended.
     ChildExited { node: &'a str, pid: u32, status: String },
+    /// The system told the supervisor that a node's process was stopped by a signal.
+    ChildStopped { node: &'a str, pid: u32 },
+    /// The system told the supervisor that a stopped node goes on.
+    ChildContinued { node: &'a str, pid: u32 },
     /// A health check of the leader failed, the n-th in a row.
     CheckFailed { node: &'a str, count: u32, error: String },
     /// From now on the router sends requests there.

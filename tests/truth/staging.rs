@@ -117,6 +117,10 @@ fn a_freeze_without_failover_holds_requests_and_then_answers_them() {
     assert!(started.elapsed() >= Duration::from_secs(2));
     assert_eq!(staging.cluster()["leader"], "a");
     assert_eq!(staging.pid("primary"), primary);
+    let witness = |event: &str| staging.truth("cluster").into_iter().find(|l| l["event"] == event);
+    let at = |event: &str| until(event, || witness(event))["t"].as_i64().unwrap();
+    let frozen = at("child_continued") - at("child_stopped");
+    assert!((1_900_000_000..10_000_000_000).contains(&frozen), "the supervisor saw it stopped for {frozen} ns");
 }
 
 #[test]
