@@ -314,11 +314,11 @@ impl Cluster {
         let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WCONTINUED | WaitPidFlag::WNOHANG;
         while signals.recv().await.is_some() {
             for (place, pid) in self.places.iter().zip(self.pids()) {
-                let id = Id::Pid(nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX)));
+                let process = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX));
                 let node = place.name;
                 // At most a few changes wait; a stop that was followed at once by its end is reported as neither.
                 for _ in 0..4 {
-                    match waitid(id, flags) {
+                    match waitid(Id::Pid(process), flags) {
                         Ok(WaitStatus::Stopped(..)) => self.truth.log(&Fact::ChildStopped { node, pid }),
                         Ok(WaitStatus::Continued(_)) => self.truth.log(&Fact::ChildContinued { node, pid }),
                         _ => break,
