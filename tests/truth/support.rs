@@ -41,6 +41,12 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// CLOCK_MONOTONIC in nanoseconds.
+pub fn monotonic() -> i64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap();
+    now.tv_sec() * 1_000_000_000 + now.tv_nsec()
+}
+
 /// Whether there is such a process that is not just waiting to be reaped.
 pub fn is_alive(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -114,15 +120,21 @@ impl Staging {
         });
     }
 
-    /// The sequence numbers of writer 0 in the dump; panics if the dump is cut off.
+    /// The sequence numbers of writer 0 in the dump, in its order.
     pub fn stored(&self) -> Vec<u64> {
-        let answer = self.client().get("/ledger/run").unwrap();
+        self.rows("run").into_iter().map(|(_, seq)| seq).collect()
+    }
+
+    /// Writer and sequence number of each row of that run; panics if the dump is cut off.
+    pub fn rows(&self, run: &str) -> Vec<(u64, u64)> {
+        let answer = self.client().get(&format!("/ledger/{run}")).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());
         let text = answer.text();
         let (rows, end) = text.trim_end().rsplit_once('\n').unwrap_or(("", text.trim_end()));
-        let seqs: Vec<u64> = rows.lines().map(|l| l.split(' ').nth(1).unwrap().parse().unwrap()).collect();
-        assert_eq!(end, format!("end {}", seqs.len()));
-        seqs
+        let word = |line: &str, n| line.split(' ').nth(n).unwrap().parse().unwrap();
+        let keys: Vec<(u64, u64)> = rows.lines().map(|l| (word(l, 0), word(l, 1))).collect();
+        assert_eq!(end, format!("end {}", keys.len()));
+        keys
     }
 
     /// What a process wrote into its truth log.
