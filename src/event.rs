@@ -455,6 +455,9 @@ pub struct ReadBackDone {
     pub stage: ReadBackStage,
     /// The replica or site it was read from; `service` for what clients see.
     pub site: String,
+    /// When it began; records acknowledged before then must be there. None if nobody noted it.
+    #[serde(default)]
+    pub began: Option<Mono>,
     /// The findings ([`ReadBack`] as JSON), relative to the run's folder; none if it failed.
     pub file: Option<String>,
     /// SHA-256 of that file, hex.

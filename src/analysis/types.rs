@@ -93,8 +93,10 @@ pub struct WorkloadResult {
     pub kind: String,
     /// For a ledger's own probe: that ledger.
     pub probe_of: Option<WorkloadName>,
-    /// Counts.
+    /// Counts of its writes or visits.
     pub operations: OpCounts,
+    /// Counts of a ledger's reads, if it reads; they decide no outage.
+    pub reads: Option<OpCounts>,
     /// Latency from due, of acknowledged operations.
     pub latency: Option<Percentiles>,
     /// sent − due of all sent operations: how punctual the schedule was.
@@ -172,6 +174,11 @@ pub struct Recovery {
     pub first_ok: Option<Interval>,
     /// Did the service return by itself, or because the fault was removed?
     pub attribution: Attribution,
+    /// When `sustained` is unknown: it takes at least so long from the fault, if even that is known. Above the target,
+    /// the objective is missed though nobody knows by how much.
+    pub at_least: Option<i64>,
+    /// Outages from the fault until sustained service: more than one is flapping.
+    pub outages: u32,
     /// Why `sustained` is unknown, if it is.
     pub why: Option<String>,
     /// The part of `sustained`'s width that is not due to the rate.
@@ -219,6 +226,8 @@ pub struct LedgerResult {
     pub lost: Option<u64>,
     /// Absent writes whose acknowledgement may have been received but is not logged: [lost, lost + u].
     pub lost_upper: Option<u64>,
+    /// Acknowledged as local only, absent: never counted as loss, because nobody promised it.
+    pub local_absent: Option<u64>,
     /// Unknown outcome, present.
     pub unknown_present: Option<u64>,
     /// Unknown outcome, absent.
@@ -237,6 +246,8 @@ pub struct LedgerResult {
     pub reordered: Option<u64>,
     /// Reads that missed a record acknowledged before they began.
     pub stale: u64,
+    /// Age of the stalest of them: since when the record it missed had been acknowledged.
+    pub stale_age: Option<Interval>,
     /// Read as present once, absent at the end.
     pub observed_then_lost: Option<u64>,
     /// Absent early, present at the end.
@@ -245,8 +256,10 @@ pub struct LedgerResult {
     pub lost_by_healing: Option<u64>,
     /// Acknowledged later than the first lost one, yet present.
     pub holes: Option<u64>,
-    /// RPO actual in time.
+    /// RPO actual in time; with several faults the worst.
     pub rpo_time: Option<Interval>,
+    /// What each fault cost, when the drill had several that came after one another.
+    pub losses: Vec<FaultLoss>,
     /// The write period: the resolution of `rpo_time` when nothing is lost.
     pub resolution: i64,
     /// Lost writes as inclusive runs per writer, at most 1,000 runs.
@@ -257,6 +270,17 @@ pub struct LedgerResult {
     pub strip: Vec<(i64, Class)>,
     /// Why something is `None`.
     pub why: Option<String>,
+}
+
+/// The part of a loss that belongs to one fault: writes sent before service was sustained again after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FaultLoss {
+    /// The fault.
+    pub fault: FaultId,
+    /// Acknowledged writes that are gone.
+    pub lost: u64,
+    /// RPO actual in time.
+    pub rpo_time: Option<Interval>,
 }
 
 /// A run of lost writes of one writer.

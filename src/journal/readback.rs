@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-/// Stores findings and says what to journal about them.
+/// Stores findings and says what to journal about them; the caller adds when the read-back began.
 ///
 /// # Errors
 /// If the file cannot be written or synced.
@@ -29,7 +29,8 @@ pub fn write(
     out.sync_data().map_err(JournalError::io("sync", &path))?;
     writer::sync_dir(path.parent().unwrap_or(dir))?;
     let digest = Some(format::digest(&bytes));
-    Ok(ReadBackDone { workload: workload.clone(), stage, site: site.to_owned(), file: Some(file), digest, error: None })
+    let (workload, site) = (workload.clone(), site.to_owned());
+    Ok(ReadBackDone { workload, stage, site, began: None, file: Some(file), digest, error: None })
 }
 
 /// The file of a read-back, relative to the run's folder.

@@ -361,6 +361,7 @@ mod tests {
             workload: "orders".into(),
             stage: ReadBackStage::Final,
             site: "service".to_owned(),
+            began: None,
             file: None,
             digest: None,
             error: Some("refused".to_owned()),
