@@ -20,10 +20,10 @@ const DRAIN: Duration = Duration::from_millis(250);
 pub(super) struct SystemCommands;
 
 /// Ends a process group when it is dropped, unless it ended by itself.
-struct Group(Option<Pid>);
+pub(super) struct Group(Option<Pid>);
 
 impl Group {
-    fn of(child: &Child) -> Self {
+    pub(super) fn of(child: &Child) -> Self {
         Self(child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw))
     }
 
@@ -42,13 +42,13 @@ impl Drop for Group {
 }
 
 /// What a pipe said so far; a task of its own reads on to its end, so that a daemon is never stopped by a full pipe.
-struct Tail {
+pub(super) struct Tail {
     kept: Arc<Mutex<Vec<u8>>>,
     task: JoinHandle<()>,
 }
 
 impl Tail {
-    fn of(pipe: Option<impl AsyncRead + Unpin + Send + 'static>) -> Self {
+    pub(super) fn of(pipe: Option<impl AsyncRead + Unpin + Send + 'static>) -> Self {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let into = Arc::clone(&kept);
         let task = tokio::spawn(async move {
@@ -63,14 +63,14 @@ impl Tail {
         Self { kept, task }
     }
 
-    async fn text(mut self) -> String {
+    pub(super) async fn text(mut self) -> String {
         // Not aborted when the limit passes: dropping the handle lets the task read on.
         let _open = tokio::time::timeout(DRAIN, &mut self.task).await;
         String::from_utf8_lossy(&self.kept.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 }
 
-fn start(command: &Command, stdin: Stdio) -> Result<(Child, Group), AdapterError> {
+pub(super) fn start(command: &Command, stdin: Stdio) -> Result<(Child, Group), AdapterError> {
     let (program, arguments) =
         command.argv.split_first().ok_or_else(|| AdapterError::Other("a command without a program".to_owned()))?;
     let mut builder = tokio::process::Command::new(program);

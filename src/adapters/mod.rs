@@ -13,11 +13,16 @@ use thiserror::Error;
 pub mod host;
 pub mod postgres;
 
+mod clients;
 mod command;
+mod command_client;
+mod connection;
 mod http;
+mod kv;
 mod process;
 mod system;
 mod tcp;
+mod visit;
 
 pub use http::install_tls;
 
@@ -347,4 +352,19 @@ pub trait Clients: Send + Sync {
         endpoint: &'a Endpoint,
         settings: &'a ClientSettings,
     ) -> Fut<'a, Result<Opened, AdapterError>>;
+}
+
+/// Bytes from hexadecimal digits; none if there is anything else.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let pair = |pair: &[u8]| match pair {
+        [high, low] => u8::try_from(digit(*high)? * 16 + digit(*low)?).ok(),
+        _ => None,
+    };
+    text.as_bytes().chunks(2).map(pair).collect()
+}
+
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|b| [b >> 4, b & 15]).filter_map(|n| char::from_digit(u32::from(n), 16)).collect()
 }

@@ -1,6 +1,6 @@
 //! The real world: every adapter of this machine, put together.
 
-use super::{AdapterError, ClientSettings, Clients, Endpoint, Fut, Opened, World};
+use super::World;
 use crate::clock::Clock;
 use std::sync::Arc;
 
@@ -16,21 +16,7 @@ impl World {
             http: Arc::new(super::http::SystemHttp::new()),
             tcp: Arc::new(super::tcp::SystemTcp),
             sql: Arc::new(super::postgres::Databases),
-            clients: Arc::new(Unavailable),
+            clients: Arc::new(super::clients::SystemClients),
         }
-    }
-}
-
-/// Stands where this build has no client.
-struct Unavailable;
-
-impl Clients for Unavailable {
-    fn open<'a>(
-        &'a self,
-        _: &'a Clock,
-        _: &'a Endpoint,
-        _: &'a ClientSettings,
-    ) -> Fut<'a, Result<Opened, AdapterError>> {
-        Box::pin(async { Err(AdapterError::Missing("this build has no such client".to_owned())) })
     }
 }

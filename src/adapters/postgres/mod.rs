@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use std::sync::Arc;
 
 pub use sql::Databases;
+pub(super) use tls::machine_roots;
 
 /// Opens a ledger in a table; connections are made when they are first needed.
 ///

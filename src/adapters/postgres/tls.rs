@@ -38,6 +38,11 @@ pub(super) fn connector(trust: &Trust) -> Result<MakeRustlsConnect, AdapterError
     Ok(MakeRustlsConnect::new(config))
 }
 
+/// The certificates that the machine trusts.
+pub(in crate::adapters) fn machine_roots() -> Result<RootCertStore, AdapterError> {
+    roots(None)
+}
+
 fn roots(file: Option<&str>) -> Result<RootCertStore, AdapterError> {
     let file = match file {
         Some(file) => file,

@@ -180,10 +180,10 @@ mod tests {
 
     #[test]
     fn operations_are_evenly_spaced_and_errors_do_not_add_up() {
-        let pace = Pace { lane: Lane::Visit, rate: 3.0, next: 30_000_000 };
+        let pace = Pace { lane: Lane::Visit, rate: 3.0, next: 3_000_000 };
         let schedule = Schedule::new(Mono(7), vec![pace]);
         let at: Vec<_> = first(schedule, 4).iter().map(|due| due.at.0).collect();
-        let start = 10_000_000 * 1_000_000_000_i64 + 7;
+        let start = 1_000_000 * 1_000_000_000_i64 + 7;
         assert_eq!(at, [start, start + 333_333_333, start + 666_666_667, start + 1_000_000_000]);
     }
 

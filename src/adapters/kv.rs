@@ -1,0 +1,248 @@
+//! The client of the embedded staging's ledger protocol (described in `staging`): one connection per writer, reads on
+//! kept connections besides, and the dump for the read-back. What its findings mean is not decided here.
+
+use super::connection::{Connection, Failure, Message, Reply, Site};
+use super::visit::{Pool, retry};
+use super::{Act, AdapterError, Client, ClientSettings, Done, Fut, LedgerStore, Opened, Operation, Row};
+use crate::clock::Clock;
+use crate::model::{ClientBehaviour, Found, Key, Outcome};
+use crate::workloads::payload;
+use hyper::body::Bytes;
+use hyper::header::{HeaderMap, HeaderValue};
+use hyper::{Method, Uri};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+const OUTCOME: &str = "x-blackstart-outcome";
+const DURABILITY: &str = "x-blackstart-durability";
+const ATTEMPT: &str = "x-blackstart-attempt";
+const IDLE_READS: usize = 64;
+/// A payload is at most 64 KiB, and a line of the dump names it in hex.
+const LINE: usize = 256 * 1024;
+/// The whole dump may take so long.
+const DUMP: Duration = Duration::from_secs(600);
+
+/// A ledger in the embedded staging.
+struct Kv {
+    clock: Clock,
+    site: Site,
+    /// `/ledger/RUN`, with what the URL had before.
+    path: String,
+    settings: ClientSettings,
+    writers: Vec<Mutex<Option<Connection>>>,
+    reads: Pool,
+}
+
+/// Checks the URL; connects nowhere.
+///
+/// # Errors
+/// When the URL is not valid.
+pub(super) fn open(clock: &Clock, url: &str, settings: &ClientSettings) -> Result<Opened, AdapterError> {
+    let uri: Uri = url.parse().map_err(|_| AdapterError::Other("the URL of a ledger is not valid".to_owned()))?;
+    let kv = Arc::new(Kv {
+        clock: clock.clone(),
+        site: Site::of(&uri)?,
+        path: format!("{}/ledger/{}", uri.path().trim_end_matches('/'), settings.run),
+        settings: settings.clone(),
+        writers: (0..settings.writers).map(|_| Mutex::new(None)).collect(),
+        reads: Pool::new(IDLE_READS),
+    });
+    Ok(Opened { client: Arc::<Kv>::clone(&kv), store: Some(kv) })
+}
+
+impl Kv {
+    fn record(&self, key: Key) -> String {
+        format!("{}/{}/{}", self.path, key.writer, key.seq)
+    }
+
+    /// Takes the writer's kept connection. Nobody else has it: a writer has one write in flight.
+    async fn connection(&self, writer: u16, limit: Duration) -> Result<Connection, Failure> {
+        let kept = self.slot(writer).and_then(|slot| slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(mut kept) = kept.filter(|_| self.settings.behaviour != ClientBehaviour::Fresh)
+            && kept.is_usable().await
+        {
+            return Ok(kept);
+        }
+        Connection::open(&self.site, limit).await
+    }
+
+    fn slot(&self, writer: u16) -> Option<&Mutex<Option<Connection>>> {
+        self.writers.get(usize::from(writer))
+    }
+
+    async fn put(&self, key: Key, attempt: u32, limit: Duration) -> Outcome {
+        let size = usize::try_from(self.settings.payload).unwrap_or(usize::MAX);
+        let body = Bytes::from(payload::payload(&self.settings.run, key, size));
+        let message = Message {
+            method: Method::PUT,
+            headers: HeaderMap::from_iter([(
+                hyper::header::HeaderName::from_static(ATTEMPT),
+                HeaderValue::from(attempt),
+            )]),
+            body,
+        };
+        let exchange = async {
+            let mut connection = self.connection(key.writer, limit).await?;
+            let reply = connection.exchange(&self.record(key), message).await?;
+            if let Some(slot) = self.slot(key.writer) {
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+            }
+            Ok(reply)
+        };
+        match tokio::time::timeout(limit, exchange).await {
+            Ok(Ok(reply)) => written(&reply),
+            Ok(Err(failure)) => unanswered(&failure),
+            // The connection was dropped with the exchange: no late answer can be mistaken for another's.
+            Err(_) => Outcome::Unknown,
+        }
+    }
+
+    async fn write(&self, key: Key) -> Outcome {
+        match &self.settings.behaviour {
+            ClientBehaviour::Fresh | ClientBehaviour::Pooled => self.put(key, 1, self.settings.timeout).await,
+            ClientBehaviour::Retrying(policy) => {
+                let until = self.clock.mono().after(self.settings.timeout);
+                retry(&self.clock, policy, until, |attempt, limit| Box::pin(self.put(key, attempt, limit))).await
+            }
+        }
+    }
+
+    async fn read(&self, key: Key) -> (Outcome, Option<Found>) {
+        let exchange = async {
+            let mut connection = self.reads.take(&self.site, self.settings.timeout).await?;
+            let reply = connection.exchange(&self.record(key), get()).await?;
+            self.reads.give(connection);
+            Ok(reply)
+        };
+        let reply = match tokio::time::timeout(self.settings.timeout, exchange).await {
+            Err(_) => return (Outcome::Unknown, None),
+            Ok(Err(failure)) => return (unanswered(&failure), None),
+            Ok(Ok(reply)) => reply,
+        };
+        let size = usize::try_from(self.settings.payload).unwrap_or(usize::MAX);
+        match reply.status {
+            200 => (Outcome::Ok, Some(payload::check(&self.settings.run, key, size, &reply.body))),
+            404 => (Outcome::Ok, Some(Found::Absent)),
+            _ => (refused(&reply), None),
+        }
+    }
+}
+
+fn get() -> Message {
+    Message { method: Method::GET, headers: HeaderMap::new(), body: Bytes::new() }
+}
+
+fn written(reply: &Reply) -> Outcome {
+    match (reply.status, reply.header(DURABILITY)) {
+        (200, Some("local")) => Outcome::OkLocal,
+        (200, _) => Outcome::Ok,
+        _ => refused(reply),
+    }
+}
+
+fn refused(reply: &Reply) -> Outcome {
+    if reply.header(OUTCOME) == Some("fail") { Outcome::Fail } else { Outcome::Unknown }
+}
+
+fn unanswered(failure: &Failure) -> Outcome {
+    match failure {
+        Failure::NotSent(_) => Outcome::Fail,
+        Failure::Resources(_) => Outcome::Unsent,
+        Failure::Undecided(_) => Outcome::Unknown,
+    }
+}
+
+impl Client for Kv {
+    fn operate(&self, operation: Operation) -> Fut<'_, Done> {
+        Box::pin(async move {
+            let sent = self.clock.mono();
+            let (outcome, found) = match operation.act {
+                Act::Write(key) => (self.write(key).await, None),
+                Act::Read(key) => self.read(key).await,
+                // A ledger is not visited; the probe it brings along has a client of its own.
+                Act::Visit(_) => (Outcome::Unsent, None),
+            };
+            Done { sent, done: self.clock.mono(), outcome, found }
+        })
+    }
+}
+
+impl LedgerStore for Kv {
+    fn prepare(&self) -> Fut<'_, Result<(), AdapterError>> {
+        // A run's name is enough; nothing has to be created.
+        Box::pin(async { Ok(()) })
+    }
+
+    fn read_back<'a>(&'a self, row: &'a mut (dyn FnMut(Row) + Send)) -> Fut<'a, Result<(), AdapterError>> {
+        Box::pin(async move {
+            let mut dump = Dump::new(row);
+            let exchange = async {
+                let mut connection = Connection::open(&self.site, self.settings.timeout).await?;
+                connection.stream(&self.path, get(), &mut |piece| dump.piece(piece)).await
+            };
+            match tokio::time::timeout(DUMP, exchange).await {
+                Err(_) => Err(AdapterError::TimedOut("read back the ledger: it takes too long".to_owned())),
+                Ok(Err(Failure::NotSent(why))) => {
+                    Err(AdapterError::Unreachable(format!("read back the ledger: {why}")))
+                }
+                Ok(Err(Failure::Resources(why) | Failure::Undecided(why))) => {
+                    Err(AdapterError::Other(format!("read back the ledger: {why}")))
+                }
+                Ok(Ok(200)) => dump.finish(),
+                Ok(Ok(status)) => Err(AdapterError::Refused(format!("read back the ledger: status {status}"))),
+            }
+        })
+    }
+}
+
+/// Reads a dump line by line; it counts only when its last line was there.
+struct Dump<'a> {
+    row: &'a mut (dyn FnMut(Row) + Send),
+    rest: Vec<u8>,
+    rows: u64,
+    said: Option<u64>,
+}
+
+impl<'a> Dump<'a> {
+    fn new(row: &'a mut (dyn FnMut(Row) + Send)) -> Self {
+        Self { row, rest: Vec::new(), rows: 0, said: None }
+    }
+
+    fn piece(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        self.rest.extend_from_slice(piece);
+        let mut from = 0;
+        while let Some(length) = self.rest[from..].iter().position(|byte| *byte == b'\n') {
+            let line = String::from_utf8_lossy(&self.rest[from..from + length]).into_owned();
+            self.line(&line);
+            from += length + 1;
+        }
+        self.rest.drain(..from);
+        if self.rest.len() > LINE { Err(Failure::Undecided("an endless line".to_owned())) } else { Ok(()) }
+    }
+
+    fn line(&mut self, line: &str) {
+        if let Some(count) = line.strip_prefix("end ") {
+            self.said = count.parse().ok();
+            return;
+        }
+        self.rows += 1;
+        (self.row)(parse(line).unwrap_or_else(|| Row { key: Err(line.to_owned()), attempt: 1, payload: Vec::new() }));
+    }
+
+    fn finish(self) -> Result<(), AdapterError> {
+        if self.said == Some(self.rows) && self.rest.is_empty() {
+            return Ok(());
+        }
+        Err(AdapterError::Other(format!("read back the ledger: cut off after {} rows", self.rows)))
+    }
+}
+
+/// `writer seq attempt payload-hex`; an empty payload leaves nothing after the last space.
+fn parse(line: &str) -> Option<Row> {
+    let mut words = line.splitn(4, ' ');
+    let writer = words.next()?.parse().ok()?;
+    let seq = words.next()?.parse().ok()?;
+    let attempt = words.next()?.parse().ok()?;
+    let payload = super::unhex(words.next().unwrap_or_default())?;
+    Some(Row { key: Ok(Key { writer, seq }), attempt, payload })
+}
