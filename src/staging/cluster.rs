@@ -1,23 +1,17 @@
 //! The supervisor and router: starts both nodes, checks the leader's health, promotes the standby when it is gone, and
-//! answers `/cluster…`. Forwarding itself is in `router`, a node's process in `member`.
+//! can start a node again or hand over. What clients ask is in `front` and `router`, a node's process in `member`.
 
+use super::front::serve;
 use super::log::Store;
 use super::member::{Place, Process, ending, places, start, write_pid};
 use super::node::{Health, Role};
-use super::node_http::failed;
 use super::router::{Forwarder, Leader};
 use super::truth::{Fact, Truth};
 use super::violation::Violations;
 use super::{Failover, Replication, StagingError, listen, told_to_end, wire};
 use crate::clock::Clock;
-use axum::Router;
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Json, Response};
-use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -77,59 +71,21 @@ pub struct Ready {
     pub leader: &'static str,
 }
 
-/// What `GET /cluster` answers.
-#[derive(Debug, Serialize)]
-pub struct View {
-    /// Who leads.
-    pub leader: &'static str,
-    /// Since which election.
-    pub term: u64,
-    /// Whether the leader answered its last health check.
-    pub healthy: bool,
-    /// Whether a standby follows.
-    pub streaming: bool,
-    /// `async` or `sync`.
-    pub replication: Replication,
-    /// Records the standby does not have yet.
-    pub lag_records: usize,
-    /// Age of the oldest of them.
-    pub lag_ms: u64,
-    /// How many nodes say that they are primary.
-    pub primaries: usize,
-    /// How many nodes are alive.
-    pub alive: usize,
-    /// Both nodes.
-    pub nodes: Vec<NodeView>,
-}
-
-/// A node in [`View`].
-#[derive(Debug, Serialize)]
-pub struct NodeView {
-    /// `a` or `b`.
-    pub name: &'static str,
-    /// Its process, also when it is dead; 0 if it never lived.
-    pub pid: u32,
-    /// Whether its process is there (frozen counts).
-    pub alive: bool,
-    /// What it says about itself; nothing if it does not answer.
-    pub health: Option<Health>,
-}
-
 #[derive(Debug, Default)]
-struct Member {
-    process: Option<Process>,
-    last_pid: u32,
+pub(super) struct Member {
+    pub(super) process: Option<Process>,
+    pub(super) last_pid: u32,
 }
 
 #[derive(Debug)]
-struct Cluster {
-    settings: ClusterSettings,
-    places: [Place; 2],
+pub(super) struct Cluster {
+    pub(super) settings: ClusterSettings,
+    pub(super) places: [Place; 2],
     members: Mutex<[Member; 2]>,
     leader: watch::Sender<Leader>,
     /// One change of leader or start of a node at a time.
     change: tokio::sync::Mutex<()>,
-    healthy: watch::Sender<bool>,
+    pub(super) healthy: watch::Sender<bool>,
     truth: Arc<Truth>,
 }
 
@@ -176,15 +132,15 @@ fn elect(settings: &ClusterSettings, places: &[Place; 2]) -> Result<(usize, u64)
 }
 
 impl Cluster {
-    fn members(&self) -> MutexGuard<'_, [Member; 2]> {
+    pub(super) fn members(&self) -> MutexGuard<'_, [Member; 2]> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn leading(&self) -> Leader {
+    pub(super) fn leading(&self) -> Leader {
         *self.leader.borrow()
     }
 
-    fn leading_index(&self) -> usize {
+    pub(super) fn leading_index(&self) -> usize {
         usize::from(self.leading().node == self.places[1].name)
     }
 
@@ -261,7 +217,7 @@ impl Cluster {
     }
 
     /// Asks a node for its health, and tells it the term.
-    async fn health(&self, index: usize, limit: Duration) -> io::Result<Health> {
+    pub(super) async fn health(&self, index: usize, limit: Duration) -> io::Result<Health> {
         let path = format!("/health?term={}", self.leading().term);
         let (status, body) = wire::ask(self.places[index].http, "GET", &path, limit).await?;
         if status == 200 {
@@ -368,7 +324,7 @@ impl Cluster {
 
     /// Starts those of the nodes that are dead (as standbys, but the one that still leads) and waits until the standby
     /// has everything.
-    async fn start_nodes(self: &Arc<Self>, which: &[usize]) -> Result<(), String> {
+    pub(super) async fn start_nodes(self: &Arc<Self>, which: &[usize]) -> Result<(), String> {
         {
             let _turn = self.change.lock().await;
             for index in which.iter().copied().filter(|index| !self.is_alive(*index)) {
@@ -403,7 +359,7 @@ impl Cluster {
         }
     }
 
-    async fn switch_over(&self) -> Result<(), String> {
+    pub(super) async fn switch_over(&self) -> Result<(), String> {
         let _turn = self.change.lock().await;
         let from = self.leading_index();
         let handed = wire::ask(self.places[from].http, "POST", "/hand-over", CATCH_UP_LIMIT).await;
@@ -413,33 +369,6 @@ impl Cluster {
             Err(why) => return Err(why.to_string()),
         }
         if self.lead_from(1 - from).await { Ok(()) } else { Err("the standby could not be promoted".to_owned()) }
-    }
-
-    async fn view(&self) -> View {
-        let limit = self.settings.check_timeout;
-        let (a, b) = tokio::join!(self.health(0, limit), self.health(1, limit));
-        let health = [a.ok(), b.ok()];
-        let Leader { node, term, .. } = self.leading();
-        let leading = health[self.leading_index()].clone();
-        let members = self.members();
-        let nodes = (0..2).map(|i| NodeView {
-            name: self.places[i].name,
-            pid: members[i].last_pid,
-            alive: members[i].process.is_some(),
-            health: health[i].clone(),
-        });
-        View {
-            leader: node,
-            term,
-            healthy: *self.healthy.borrow(),
-            streaming: leading.as_ref().is_some_and(|h| h.streaming),
-            replication: self.settings.replication,
-            lag_records: leading.as_ref().map_or(0, |h| h.lag_records),
-            lag_ms: leading.as_ref().map_or(0, |h| h.lag_ms),
-            primaries: health.iter().flatten().filter(|h| h.role == Role::Primary).count(),
-            alive: members.iter().filter(|m| m.process.is_some()).count(),
-            nodes: nodes.collect(),
-        }
     }
 
     /// Ends both nodes: by the end of their standard input, then, what is left (frozen, say), by SIGKILL.
@@ -462,60 +391,5 @@ impl Cluster {
     /// Whether this process was started here and has not been seen to end; until then its pid is no other's.
     fn holds(&self, pid: u32) -> bool {
         self.members().iter().any(|m| m.process.as_ref().is_some_and(|p| p.pid == pid))
-    }
-}
-
-type Shared = State<Arc<Cluster>>;
-
-async fn serve(cluster: Arc<Cluster>, forwarder: Arc<Forwarder>, front: tokio::net::TcpListener) -> io::Result<()> {
-    let app = Router::new()
-        .route("/health", get(health))
-        .route("/cluster", get(view))
-        .route("/cluster/start", post(start_node))
-        .route("/cluster/switchover", post(switch_over))
-        .with_state(cluster)
-        .fallback(move |request| Arc::clone(&forwarder).forward(request));
-    let front = front.tap_io(|stream| {
-        // Without it answers are only slower.
-        let _best_effort = stream.set_nodelay(true);
-    });
-    axum::serve(front, app).await
-}
-
-async fn health(State(cluster): Shared) -> Response {
-    let leader = cluster.leading().node;
-    if *cluster.healthy.borrow() {
-        format!("{leader} leads\n").into_response()
-    } else {
-        failed(StatusCode::SERVICE_UNAVAILABLE, format!("{leader} does not answer"))
-    }
-}
-
-async fn view(State(cluster): Shared) -> Json<View> {
-    Json(cluster.view().await)
-}
-
-#[derive(Deserialize)]
-struct Which {
-    node: Option<String>,
-}
-
-async fn start_node(State(cluster): Shared, Query(Which { node }): Query<Which>) -> Response {
-    let named = node.as_ref().map(|name| cluster.places.iter().position(|place| place.name == name));
-    let which = match named {
-        Some(None) => return failed(StatusCode::NOT_FOUND, "the nodes are a and b"),
-        Some(Some(index)) => vec![index],
-        None => vec![0, 1],
-    };
-    match cluster.start_nodes(&which).await {
-        Ok(()) => Json(cluster.view().await).into_response(),
-        Err(why) => failed(StatusCode::GATEWAY_TIMEOUT, why),
-    }
-}
-
-async fn switch_over(State(cluster): Shared) -> Response {
-    match cluster.switch_over().await {
-        Ok(()) => Json(cluster.view().await).into_response(),
-        Err(why) => failed(StatusCode::CONFLICT, why),
     }
 }

@@ -19,7 +19,7 @@
 //!
 //! # The router's own requests
 //!
-//! `GET /health` (200 while the leader answers, else 503), `GET /cluster` (see [`cluster::View`]),
+//! `GET /health` (200 while the leader answers, else 503), `GET /cluster` (see [`front::View`]),
 //! `POST /cluster/start?node=a` (starts that node, or any, if it is dead: as a standby unless it still leads; 200 when the
 //! standby has caught up), `POST /cluster/switchover`.
 //!
@@ -32,6 +32,7 @@
 //! Every process ends when its standard input ends, so whoever holds the pipe of the supervisor holds them all.
 
 pub mod cluster;
+pub mod front;
 pub mod log;
 mod member;
 pub mod node;
