@@ -1,0 +1,123 @@
+//! Replaces `${params.x}` and `${env.X}` in single values, before they get a type. What stands for them is never read again
+//! as YAML or as a reference; what only a run can know stays.
+
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::source::Region;
+use super::suggest;
+use super::tree::{Node, Value};
+use crate::model::{Part, Reference, Template, TemplateError};
+use std::collections::BTreeMap;
+
+/// What the first words of references can be.
+const ROOTS: [&str; 7] = ["params", "env", "secrets", "targets", "steps", "staging", "run"];
+
+/// What can be filled in when a playbook is read.
+pub struct Known<'a> {
+    /// Parameters of this run; `None` for one that is declared but whose value is wrong (that is said already).
+    pub params: &'a BTreeMap<String, Option<String>>,
+    /// The environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// The same tree with everything filled in that is known.
+#[must_use]
+pub fn substitute(node: &Node, known: &Known<'_>, said: &Diagnostics) -> Node {
+    let value = match &node.value {
+        Value::Scalar { text, plain } => match fill(node, text, known, said) {
+            // A text that was filled in is a text even if it looks like `null`.
+            Some(text) => Value::Scalar { text, plain: false },
+            None => Value::Scalar { text: text.clone(), plain: *plain },
+        },
+        Value::Sequence(items) => Value::Sequence(items.iter().map(|n| substitute(n, known, said)).collect()),
+        Value::Mapping(entries) => {
+            Value::Mapping(entries.iter().map(|(k, v)| (k.clone(), substitute(v, known, said))).collect())
+        }
+    };
+    Node { region: node.region, value }
+}
+
+fn fill(node: &Node, text: &str, known: &Known<'_>, said: &Diagnostics) -> Option<String> {
+    if !text.contains("${") {
+        return None;
+    }
+    let template = match Template::parse(text) {
+        Ok(template) => template,
+        Err(error) => {
+            said.push(wrong_template(node.region, text, &error, said));
+            return None;
+        }
+    };
+    let mut changed = false;
+    let parts = template.parts.into_iter().map(|part| match &part {
+        Part::Reference(reference) => match replacement(reference, node.region, known, said) {
+            Some(text) => {
+                changed = true;
+                Part::Text(text)
+            }
+            None => part,
+        },
+        Part::Text(_) => part,
+    });
+    // Displayed again, so that a `${` inside a value stays literal.
+    let text = Template { parts: parts.collect() }.to_string();
+    changed.then_some(text)
+}
+
+fn replacement(reference: &Reference, at: Region, known: &Known<'_>, said: &Diagnostics) -> Option<String> {
+    match reference {
+        Reference::Param(name) => match known.params.get(name) {
+            Some(value) => Some(value.clone().unwrap_or_else(|| "?".to_owned())),
+            None => {
+                let names: Vec<&str> = known.params.keys().map(String::as_str).collect();
+                let error = said.error(inside(at, reference, said), format!("there is no parameter `{name}`"));
+                said.push(error.help(suggest::help(name, &names, "params")));
+                None
+            }
+        },
+        Reference::Env(name) => (known.env)(name).or_else(|| {
+            let message = format!("the environment variable `{name}` is not set");
+            let error = said.error(inside(at, reference, said), message);
+            said.push(error.help(format!(
+                "set it, or use a parameter with a default: `params: {{{}: {{default: …}}}}`",
+                name.to_lowercase()
+            )));
+            None
+        }),
+        _ => None,
+    }
+}
+
+/// Where a reference stands inside its value.
+#[must_use]
+pub fn inside(at: Region, reference: &Reference, said: &Diagnostics) -> Region {
+    inside_text(at, &format!("${{{reference}}}"), said)
+}
+
+fn inside_text(at: Region, wanted: &str, said: &Diagnostics) -> Region {
+    match said.sources.raw(at).find(wanted) {
+        Some(found) => Region { start: at.start + found, end: at.start + found + wanted.len(), ..at },
+        None => at,
+    }
+}
+
+fn wrong_template(at: Region, text: &str, error: &TemplateError, said: &Diagnostics) -> Diagnostic {
+    match error {
+        TemplateError::Unclosed(from) => {
+            let tail = text.get(from.saturating_sub(1)..).unwrap_or("${");
+            let tail = tail.find("${").map_or("${", |i| &tail[i..]);
+            said.error(inside_text(at, tail, said), "this `${` is never closed")
+                .help("add the `}`; a literal `${` is written `$${`")
+        }
+        TemplateError::Unknown(name) => {
+            let error =
+                said.error(inside_text(at, &format!("${{{name}}}"), said), format!("`${{{name}}}` refers to nothing"));
+            let first = name.split('.').next().unwrap_or_default();
+            let forms = "`${params.NAME}`, `${env.NAME}`, `${secrets.NAME}`, `${targets.NAME.FIELD}`, \
+                         `${steps.ID.output.NAME}`, `${staging.NAME}`, `${run.id}`";
+            match (ROOTS.contains(&first), suggest::nearest(first, ROOTS)) {
+                (false, Some(meant)) => error.help(format!("did you mean `${{{}}}`?", name.replacen(first, meant, 1))),
+                _ => error.help(format!("references are {forms}; a literal `${{` is written `$${{`")),
+            }
+        }
+    }
+}
