@@ -1,1 +1,118 @@
-//! Environments, allowed targets and guard rails from the configuration file.
+//! Environments, their guard rails, and where things are kept: the configuration file `blackstart.yaml`.
+//! Finding and reading the file is the command line's business.
+
+use crate::playbook::{self, Diagnostic, Diagnostics, SourceText, Sources};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The environments that drills may run in. `embedded` is always one.
+    #[serde(default)]
+    pub environments: BTreeMap<String, Environment>,
+    /// Where runs are written; `reports` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reports: Option<PathBuf>,
+    /// Where open faults are remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_dir: Option<PathBuf>,
+    /// Where it was read from; nothing for the built-in one.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub path: Option<PathBuf>,
+}
+
+/// An environment.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// Drills are refused here.
+    #[serde(default)]
+    pub protected: bool,
+    /// Hosts that targets may be on, `*.staging.example.com` for all below; this machine only if not given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+}
+
+/// The environment of the staging that this binary brings along.
+pub const EMBEDDED: &str = "embedded";
+
+impl Default for Config {
+    fn default() -> Self {
+        let environments = BTreeMap::from([(EMBEDDED.to_owned(), Environment::default())]);
+        Self { environments, reports: None, state_dir: None, path: None }
+    }
+}
+
+impl Config {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// Everything that is wrong in it.
+    pub fn parse(source: SourceText) -> Result<Self, Vec<Diagnostic>> {
+        let path = source.path.clone();
+        let said = Diagnostics::new(Sources(vec![Arc::new(source)]));
+        let tree = playbook::tree::parse(0, &said);
+        let config: Option<Self> = tree.and_then(|t| playbook::decode::decode(&t, "configuration", &said));
+        match config {
+            Some(mut config) if !said.failed() => {
+                config.environments.entry(EMBEDDED.to_owned()).or_default();
+                Ok(Self { path: Some(path), ..config })
+            }
+            _ => Err(said.finish()),
+        }
+    }
+}
+
+impl Environment {
+    /// May a target be on this host?
+    #[must_use]
+    pub fn allows(&self, host: &str) -> bool {
+        let host = host.trim_matches(['[', ']']);
+        let local = host.parse::<std::net::IpAddr>().map_or(host == "localhost", |ip| ip.is_loopback());
+        local
+            || self.hosts.iter().any(|pattern| match pattern.strip_prefix("*.") {
+                Some(domain) => host.strip_suffix(domain).is_some_and(|left| left.ends_with('.')),
+                None => pattern == host || pattern == "*",
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_one_allows_this_machine_only() {
+        let config = Config::default();
+        let embedded = &config.environments[EMBEDDED];
+        for (host, allowed) in
+            [("127.0.0.1", true), ("localhost", true), ("::1", true), ("[::1]", true), ("db.example.com", false)]
+        {
+            assert_eq!(embedded.allows(host), allowed, "{host}");
+        }
+    }
+
+    #[test]
+    fn hosts_match_by_name_or_domain() {
+        let text = "environments:\n  staging: {hosts: [db, \"*.staging.example.com\"]}\n  live: {protected: true}\n";
+        let config = Config::parse(SourceText::new("blackstart.yaml", text)).unwrap();
+        let staging = &config.environments["staging"];
+        assert!(staging.allows("db") && staging.allows("a.staging.example.com"));
+        assert!(!staging.allows("staging.example.com") && !staging.allows("evilstaging.example.com"));
+        assert!(config.environments["live"].protected && config.environments.contains_key(EMBEDDED));
+    }
+
+    #[test]
+    fn its_mistakes_are_shown_in_place() {
+        let text = "environments:\n  live: {protcted: true}\nstate: x\n";
+        let wrong = Config::parse(SourceText::new("blackstart.yaml", text)).unwrap_err();
+        let said = playbook::render_all(&wrong, playbook::RenderStyle::Plain);
+        assert!(said.contains("did you mean `protected`?") && said.contains("blackstart.yaml:3:1"), "{said}");
+    }
+}

@@ -7,6 +7,7 @@ use crate::model::{
     ClientBehaviour, CommandSpec, DrillName, FaultId, Objective, OutputSpec, RunSpec, Service, StepId, Template,
     WorkloadName,
 };
+use crate::playbook::Diagnostic;
 use crate::probes::ProbeSpec;
 use crate::restores::RestoreSpec;
 use crate::workloads::WorkloadSpec;
@@ -14,6 +15,10 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
+
+mod lower;
+
+pub use lower::{Inputs, compile, lower};
 
 /// A checked drill. It can be read as a [`Drill`]; it can only be made by lowering a playbook.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +41,8 @@ pub struct Drill {
     pub title: String,
     /// The environment it runs in; the configuration allows it.
     pub environment: String,
+    /// Hosts that its targets may be on besides this machine, as the configuration says; `*.DOMAIN` for all below.
+    pub hosts: Vec<String>,
     /// Where it was written.
     pub source: Source,
     /// Parameters as run.
@@ -70,6 +77,8 @@ pub struct Drill {
     pub verify: Vec<StepPlan>,
     /// Waived guards: name, reason, person.
     pub waivers: Vec<Waiver>,
+    /// What probably is not meant, but possible.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// The playbook as text.
@@ -95,7 +104,8 @@ pub struct Place {
 }
 
 /// Where a secret comes from.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum SecretSource {
     /// An environment variable.
     Env(String),
@@ -252,6 +262,27 @@ pub enum Replication {
     Async,
     /// After.
     Sync,
+}
+
+/// What counts as working, as written; what is left out has its default.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceSpec {
+    /// Share of operations that must be served in every window; 100% if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability: Option<crate::model::Percent>,
+    /// p99 latency that a window may have; not limited if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<crate::model::Dur>,
+    /// An answer later than this does not count; 1s if not given, never above the time-out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<crate::model::Dur>,
+    /// How long service must hold to count as sustained; 10s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable: Option<crate::model::Dur>,
+    /// Outages less than this apart are one; 1s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<crate::model::Dur>,
 }
 
 /// A workload.

@@ -33,7 +33,7 @@ fn load_one(file: &SourceText, read: ReadFile<'_>) -> (Option<Ast>, Vec<Diagnost
     let Some(kind) = parse::kind(&root, &said) else { return (None, said.finish()) };
     if kind == FileKind::Drill {
         merge_includes(&mut root, &mut said, read);
-        parse::drill(&root, &said);
+        let _ = parse::drill(&root, &said);
     } else {
         game_day::parse(&root, &said);
     }

@@ -4,6 +4,7 @@
 pub mod ast;
 pub mod decode;
 pub mod diagnostic;
+pub mod emit;
 pub mod fields;
 mod game_day;
 mod load;

@@ -1,0 +1,367 @@
+//! What clients do, and the guards that watch over the drill.
+
+use super::expressions;
+use super::references::{self, Stage, no_steps};
+use super::{Cx, kind_of};
+use crate::model::{ClientBehaviour, Comparison, Dur, Percent, RetryPolicy, Service, Template, WorkloadName};
+use crate::plan::{GuardPlan, ServiceSpec, TargetPlan, TargetSpec, Waiver, WorkloadPlan};
+use crate::playbook::Region;
+use crate::playbook::ast::DrillAst;
+use crate::playbook::fields::Fields;
+use crate::playbook::is_snake;
+use crate::playbook::tree::{Name, Node};
+use crate::probes::{self, HttpExpect, ProbeSpec};
+use crate::workloads::{self, ClientSpec, HttpVisits, Ledger, WorkloadSpec};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Operations a second of the availability probe that a ledger brings along.
+const PROBE_RATE: f64 = 20.0;
+/// More operations in flight than there are ports towards one address.
+const MOST_IN_FLIGHT: f64 = 28_000.0;
+const MOST_RATE: f64 = 1_000_000.0;
+const MOST_WRITERS: u16 = 4096;
+const MOST_PAYLOAD: u64 = 1 << 20;
+
+type Targets = BTreeMap<String, TargetPlan>;
+
+pub(super) fn workloads(cx: &Cx<'_>, sections: &DrillAst<'_>, targets: &Targets) -> Vec<WorkloadPlan> {
+    let mut plans = Vec::new();
+    for (name, node) in sections.workloads {
+        if !is_snake(&name.text) {
+            let message = format!("`{}` cannot name a workload: lower-case letters, digits and `_` can", name.text);
+            cx.wrong(
+                name.region,
+                message,
+                format!("write `{}`", name.text.to_lowercase().replace(['-', '.', ' '], "_")),
+            );
+        }
+        references::check(cx, node, Stage::Run, &no_steps);
+        expressions::check(cx, node);
+        plans.extend(workload(cx, name, node, targets));
+    }
+    plans
+}
+
+fn workload(cx: &Cx<'_>, name: &Name, node: &Node, targets: &Targets) -> Vec<WorkloadPlan> {
+    let kinds: Vec<&str> = workloads::KINDS.iter().map(|k| k.kind).collect();
+    let service_node = node.get("service");
+    let service = service_node.map(|n| cx.decode::<ServiceSpec>(n, "service"));
+    let Some(kind) = kind_of(cx, node, &name.text, &kinds, &["service"]) else { return Vec::new() };
+    let Some(spec) = cx.decode::<WorkloadSpec>(&kind, &name.text) else { return Vec::new() };
+    let Some(service) = service.unwrap_or_else(|| Some(ServiceSpec::default())) else { return Vec::new() };
+    let at = |key: &str| find_key(&kind, key).unwrap_or(name.region);
+    let timeout = match &spec {
+        WorkloadSpec::Ledger(l) => l.timeout,
+        WorkloadSpec::Http(h) => h.timeout,
+        WorkloadSpec::Command(c) => c.timeout,
+    };
+    let timeout = timeout.map_or(TIMEOUT, |t| t.0);
+    if timeout.is_zero() {
+        cx.wrong(at("timeout"), "a time-out must be longer than nothing", "write it like 5s");
+    }
+    let (rate, writers, client) = match &spec {
+        WorkloadSpec::Ledger(l) => {
+            (l.rate.0, l.writers, behaviour(cx, l.client.as_ref(), timeout, at("client"), ClientBehaviour::Pooled))
+        }
+        WorkloadSpec::Http(h) => {
+            (h.rate.0, 0, behaviour(cx, h.client.as_ref(), timeout, at("client"), ClientBehaviour::Fresh))
+        }
+        WorkloadSpec::Command(c) => (c.rate.0, c.writers, ClientBehaviour::Pooled),
+    };
+    check_rate(cx, rate, at("rate"));
+    let service = judged(cx, &service, service_node, rate, timeout);
+    match &spec {
+        WorkloadSpec::Ledger(ledger) => check_ledger(cx, ledger, &kind, targets),
+        WorkloadSpec::Http(visits) => check_visits(cx, visits, &kind, rate, timeout),
+        WorkloadSpec::Command(command) => check_words(cx, &command.argv, kind.region),
+    }
+    let place = cx.place(name.region);
+    let plan = WorkloadPlan {
+        name: WorkloadName(name.text.clone()),
+        spec,
+        service,
+        rate,
+        timeout,
+        client,
+        writers,
+        probe_of: None,
+        place,
+    };
+    let probe = probe(&plan, targets);
+    std::iter::once(plan).chain(probe).collect()
+}
+
+/// The availability probe that a ledger brings along: fresh connections to the same target, so that an outage is seen
+/// even while every writer waits for an answer.
+fn probe(ledger: &WorkloadPlan, targets: &Targets) -> Option<WorkloadPlan> {
+    let WorkloadSpec::Ledger(spec) = &ledger.spec else { return None };
+    let rate = spec.probe_rate.map_or(PROBE_RATE, |r| r.0);
+    let spec = match targets.get(&spec.target).map(|t| &t.spec) {
+        Some(TargetSpec::Kv(_)) => WorkloadSpec::Http(HttpVisits {
+            url: Template::parse(&format!("${{targets.{}.url}}/?nonce={{nonce}}", spec.target)).ok()?,
+            method: "GET".to_owned(),
+            headers: BTreeMap::new(),
+            body: None,
+            expect: HttpExpect::default(),
+            rate: crate::model::Rate(rate),
+            timeout: spec.timeout,
+            client: Some(ClientSpec::Fresh),
+        }),
+        _ => ledger.spec.clone(),
+    };
+    Some(WorkloadPlan {
+        name: WorkloadName(format!("{}.probe", ledger.name)),
+        spec,
+        rate,
+        writers: 0,
+        client: ClientBehaviour::Fresh,
+        probe_of: Some(ledger.name.clone()),
+        ..ledger.clone()
+    })
+}
+
+/// Where the value of a key stands, anywhere in a value.
+pub(super) fn find_key(node: &Node, key: &str) -> Option<Region> {
+    node.get(key).map(|n| n.region).or_else(|| node.entries().iter().find_map(|(_, n)| find_key(n, key)))
+}
+
+fn check_rate(cx: &Cx<'_>, rate: f64, at: Region) {
+    if rate <= 0.0 {
+        cx.wrong(at, "a rate must be more than nothing", "write it like 50/s");
+    } else if rate > MOST_RATE {
+        cx.wrong(at, format!("a rate of {rate}/s is more than one runner can send"), format!("at most {MOST_RATE}/s"));
+    }
+}
+
+fn behaviour(
+    cx: &Cx<'_>,
+    spec: Option<&ClientSpec>,
+    timeout: Duration,
+    at: Region,
+    default: ClientBehaviour,
+) -> ClientBehaviour {
+    let retry = match spec {
+        None => return default,
+        Some(ClientSpec::Fresh) => return ClientBehaviour::Fresh,
+        Some(ClientSpec::Pooled) => return ClientBehaviour::Pooled,
+        Some(ClientSpec::Retrying(retry)) => retry,
+    };
+    if retry.attempts < 2 {
+        cx.wrong(at, "a retrying client makes at least 2 attempts", "write `attempts: 2` or more, or `client: pooled`");
+    }
+    let attempt_timeout = retry.attempt_timeout.map_or(timeout / 4, |d| d.0);
+    if attempt_timeout > timeout {
+        cx.wrong(
+            at,
+            "one attempt may take longer than all of them together",
+            "make `attempt_timeout` shorter than `timeout`",
+        );
+    }
+    ClientBehaviour::Retrying(RetryPolicy {
+        attempts: retry.attempts,
+        backoff: retry.backoff.map_or(Duration::from_millis(100), |d| d.0),
+        max_backoff: retry.max_backoff.map_or(Duration::from_secs(1), |d| d.0),
+        attempt_timeout,
+    })
+}
+
+fn judged(cx: &Cx<'_>, spec: &ServiceSpec, node: Option<&Node>, rate: f64, timeout: Duration) -> Service {
+    let default = Service::default();
+    let at = |key: &str| node.and_then(|n| n.get(key).or(Some(n))).map(|n| n.region).unwrap_or_default();
+    let time = |d: Option<Dur>, default: Duration| d.map_or(default, |d| d.0);
+    let service = Service {
+        availability: spec.availability.map_or(default.availability, |Percent(share)| share),
+        latency: spec.latency.map(|d| d.0),
+        deadline: time(spec.deadline, default.deadline.min(timeout)),
+        stable: time(spec.stable, default.stable),
+        merge: time(spec.merge, default.merge),
+    };
+    if service.availability <= 0.0 {
+        cx.wrong(
+            at("availability"),
+            "an availability of 0% is always met",
+            "write how much must be served, like 99.9%",
+        );
+    }
+    if service.deadline > timeout {
+        let message = format!("the deadline {} is longer than the time-out {}", Dur(service.deadline), Dur(timeout));
+        cx.wrong(
+            at("deadline"),
+            message,
+            "an operation is given up at its time-out: make the deadline shorter or the time-out longer",
+        );
+    }
+    if service.deadline.is_zero() {
+        cx.wrong(at("deadline"), "no answer comes within no time", "write it like 1s");
+    }
+    let window = if rate > 0.0 { (20.0 / rate).max(1.0) } else { 1.0 };
+    if service.stable.as_secs_f64() < window {
+        let message = format!("`stable` is shorter than the {window} s that a rate of {rate}/s needs to be judged");
+        cx.wrong(at("stable"), message, format!("write `stable: {}s` or more", window.ceil()));
+    }
+    service
+}
+
+fn check_ledger(cx: &Cx<'_>, ledger: &Ledger, kind: &Node, targets: &Targets) {
+    let at = |key: &str| find_key(kind, key).unwrap_or(kind.region);
+    if !(1..=MOST_WRITERS).contains(&ledger.writers) {
+        cx.wrong(at("writers"), format!("a ledger has 1 to {MOST_WRITERS} writers"), "write `writers: 8`");
+    }
+    if ledger.payload.is_some_and(|p| p.0 > MOST_PAYLOAD || p.0 == 0) {
+        cx.wrong(at("payload"), format!("a record's payload has 1 to {MOST_PAYLOAD} bytes"), "write `payload: 128B`");
+    }
+    for (key, rate) in [("read_rate", ledger.read_rate), ("probe_rate", ledger.probe_rate)] {
+        rate.into_iter().for_each(|r| check_rate(cx, r.0, at(key)));
+    }
+    if let Some(table) = &ledger.table
+        && !is_snake(table)
+    {
+        cx.wrong(
+            at("table"),
+            format!("`{table}` cannot name the ledger's table"),
+            "use lower-case letters, digits and `_`",
+        );
+    }
+    target_of_kind(cx, &ledger.target, at("target"), &["kv", "postgres"], "a ledger writes to");
+    let in_sql = matches!(targets.get(&ledger.target).map(|t| &t.spec), Some(TargetSpec::Postgres(_)));
+    if ledger.table.is_some() && !in_sql && targets.contains_key(&ledger.target) {
+        cx.wrong(at("table"), "only a ledger in a database has a table", "take `table` out");
+    }
+}
+
+fn check_visits(cx: &Cx<'_>, visits: &HttpVisits, kind: &Node, rate: f64, timeout: Duration) {
+    let at = |key: &str| find_key(kind, key).unwrap_or(kind.region);
+    match &visits.expect.body {
+        None | Some(Comparison::Contains(_)) => {}
+        Some(_) => cx.wrong(
+            at("body"),
+            "the body of a visit can only be compared with `contains`",
+            "write `body: {contains: TEXT}`",
+        ),
+    }
+    let in_flight = rate * timeout.as_secs_f64();
+    if in_flight > MOST_IN_FLIGHT {
+        let message =
+            format!("{rate}/s for {} are {in_flight} operations in flight: there are not so many ports", Dur(timeout));
+        cx.wrong(at("rate"), message, format!("rate × timeout is at most {MOST_IN_FLIGHT}"));
+    }
+}
+
+fn check_words(cx: &Cx<'_>, argv: &[Template], at: Region) {
+    if argv.is_empty() {
+        cx.wrong(at, "this command has no words", "write `command: [PROGRAM, ARGUMENT, …]`");
+    }
+}
+
+/// A target must be there, and be of a kind that fits.
+pub(super) fn target_of_kind(cx: &Cx<'_>, name: &str, at: Region, kinds: &[&str], what: &str) {
+    let known: Vec<&str> = cx.scope.targets.keys().map(String::as_str).collect();
+    match cx.scope.targets.get(name) {
+        None => cx.unknown(at, "target", name, &known),
+        Some((kind, _)) if !kinds.is_empty() && !kinds.contains(&kind.as_str()) => {
+            let wanted = kinds.join(" or ");
+            let fitting: Vec<&str> = known
+                .iter()
+                .filter(|k| cx.scope.targets.get(**k).is_some_and(|(kind, _)| kinds.contains(&kind.as_str())))
+                .copied()
+                .collect();
+            let help = match fitting.first() {
+                Some(one) => format!("`{one}` is one"),
+                None => format!("declare one: `targets: {{NAME: {{{}: …}}}}`", kinds[0]),
+            };
+            cx.wrong(at, format!("{what} a target of kind {wanted}, and `{name}` is of kind {kind}"), help);
+        }
+        Some(_) => {}
+    }
+}
+
+/// The guards, and how long a drill may take.
+pub(super) struct Guards {
+    pub guards: Vec<GuardPlan>,
+    pub max_duration: Duration,
+}
+
+pub(super) fn guards(cx: &Cx<'_>, sections: &DrillAst<'_>) -> Guards {
+    let mut found = Guards { guards: Vec::new(), max_duration: Duration::from_secs(3600) };
+    let mut limited = false;
+    for node in sections.guards {
+        if let Some(limit) = node.get("max_duration") {
+            if limited {
+                cx.wrong(node.region, "`max_duration` stands here twice", "keep one of them");
+            }
+            limited = true;
+            if let Some(mut fields) = Fields::of(node, "guard", cx.said) {
+                fields.get("max_duration");
+                fields.finish("this guard");
+            }
+            found.max_duration = cx.some_time(limit, "max_duration").unwrap_or(found.max_duration);
+            continue;
+        }
+        let Some(guard) = guard(cx, node) else { continue };
+        if found.guards.iter().any(|g| g.name == guard.name) {
+            let at = node.get("name").map_or(node.region, |n| n.region);
+            cx.wrong(at, format!("a guard `{}` stands here already", guard.name), "give each guard a name of its own");
+            continue;
+        }
+        found.guards.push(guard);
+    }
+    found
+}
+
+fn guard(cx: &Cx<'_>, node: &Node) -> Option<GuardPlan> {
+    let kinds: Vec<&str> = probes::KINDS.iter().map(|k| k.kind).collect();
+    let kind = kind_of(cx, node, "guard", &kinds, &["name", "every", "tolerate"])?;
+    references::check(cx, node, Stage::Run, &no_steps);
+    expressions::check(cx, &kind);
+    let probe = cx.decode::<ProbeSpec>(&kind, "guard");
+    let mut fields = Fields::of(node, "guard", cx.said)?;
+    let name = fields.require("name", "name: WHAT MUST HOLD").and_then(|n| cx.decode::<String>(n, "name"));
+    let every = fields.get("every").map_or(Some(Duration::from_secs(1)), |n| cx.some_time(n, "every"));
+    let tolerate = fields.get("tolerate").map_or(Some(0), |n| cx.decode::<u32>(n, "tolerate"));
+    let probe = probe?;
+    probe_target(cx, &probe, &kind);
+    Some(GuardPlan { name: name?, probe, every: every?, tolerate: tolerate?, place: cx.place(node.region) })
+}
+
+/// The target that a probe looks at must fit it.
+pub(super) fn probe_target(cx: &Cx<'_>, probe: &ProbeSpec, node: &Node) {
+    let Some(target) = probe.target() else { return };
+    let at = node.find_text(target.name()).unwrap_or(node.region);
+    let kinds: &[&str] = match probe.kind() {
+        "sql" => &["postgres"],
+        "process" => &["process"],
+        _ => &[],
+    };
+    target_of_kind(cx, target.name(), at, kinds, &format!("`{}` looks at", probe.kind()));
+}
+
+/// A waiver as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Waived {
+    guard: String,
+    reason: String,
+    by: String,
+}
+
+pub(super) fn waivers(cx: &Cx<'_>, sections: &DrillAst<'_>, guards: &[GuardPlan]) -> Vec<Waiver> {
+    let mut waivers = Vec::new();
+    for node in sections.waive {
+        let Some(Waived { guard, reason, by }) = cx.decode::<Waived>(node, "waive") else { continue };
+        let at = |key: &str| node.get(key).map_or(node.region, |n| n.region);
+        for (key, text) in [("reason", &reason), ("by", &by)] {
+            if text.trim().is_empty() {
+                cx.wrong(at(key), format!("a waiver needs its `{key}`"), "the evidence shows who waived what, and why");
+            }
+        }
+        let known: Vec<&str> = guards.iter().map(|g| g.name.as_str()).collect();
+        if !known.contains(&guard.as_str()) {
+            cx.unknown(at("guard"), "guard", &guard, &known);
+        }
+        waivers.push(Waiver { guard, reason, by });
+    }
+    waivers
+}

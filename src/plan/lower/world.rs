@@ -1,0 +1,168 @@
+//! Secrets, targets and staging.
+
+use super::Cx;
+use super::references::{self, Stage, no_steps};
+use crate::model::CommandSpec;
+use crate::plan::{EmbeddedStaging, SecretSource, StagingPlan, TargetPlan, TargetSpec};
+use crate::playbook::ast::DrillAst;
+use crate::playbook::fields::Fields;
+use crate::playbook::is_snake;
+use crate::playbook::tree::{Name, Node};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+fn name_fits(cx: &Cx<'_>, what: &str, name: &Name) {
+    if !is_snake(&name.text) {
+        let message = format!("`{}` cannot name a {what}: lower-case letters, digits and `_` can", name.text);
+        let fixed = name.text.to_lowercase().replace(['-', '.', ' '], "_");
+        cx.wrong(name.region, message, format!("write `{fixed}`"));
+    }
+}
+
+pub(super) fn secrets(cx: &Cx<'_>, sections: &DrillAst<'_>) -> BTreeMap<String, SecretSource> {
+    let mut secrets = BTreeMap::new();
+    for (name, node) in sections.secrets {
+        name_fits(cx, "secret", name);
+        references::check(cx, node, Stage::Staging, &no_steps);
+        // The text itself must not be shown: the name is pointed at.
+        if node.text().is_some() {
+            let message = format!("the secret `{}` is written into the playbook", name.text);
+            let help = format!(
+                "say where it comes from: `{}: {{env: {}}}`, `{{file: PATH}}` or `{{command: [PROGRAM]}}`",
+                name.text,
+                name.text.to_uppercase()
+            );
+            cx.wrong(name.region, message, help);
+            continue;
+        }
+        secrets.extend(cx.decode::<SecretSource>(node, &name.text).map(|s| (name.text.clone(), s)));
+    }
+    secrets
+}
+
+pub(super) fn targets(cx: &Cx<'_>, sections: &DrillAst<'_>, environment: Option<&str>) -> BTreeMap<String, TargetPlan> {
+    let mut targets = BTreeMap::new();
+    for (name, node) in sections.targets {
+        name_fits(cx, "target", name);
+        references::check(cx, node, Stage::Targets, &no_steps);
+        let Some(spec) = cx.decode::<TargetSpec>(node, &name.text) else { continue };
+        one_way_to_find_it(cx, &spec, node);
+        host_is_allowed(cx, &spec, node, environment);
+        targets.insert(name.text.clone(), TargetPlan { spec, place: cx.place(name.region) });
+    }
+    targets
+}
+
+fn one_way_to_find_it(cx: &Cx<'_>, spec: &TargetSpec, node: &Node) {
+    let TargetSpec::Process(process) = spec else { return };
+    let ways = [process.pid.is_some(), process.pidfile.is_some(), process.command.is_some()];
+    if ways.iter().filter(|w| **w).count() != 1 {
+        cx.wrong(
+            node.region,
+            "a process target is found in exactly one way",
+            "write one of `pid`, `pidfile` and `command`",
+        );
+    }
+}
+
+fn host_is_allowed(cx: &Cx<'_>, spec: &TargetSpec, node: &Node, environment: Option<&str>) {
+    let template = match spec {
+        TargetSpec::Http(t) | TargetSpec::Kv(t) | TargetSpec::Postgres(t) => &t.url,
+        TargetSpec::Tcp(t) => &t.address,
+        TargetSpec::Process(_) => return,
+    };
+    let shown = template.to_string();
+    let at = node.find_text(&shown).unwrap_or(node.region);
+    if !matches!(spec, TargetSpec::Tcp(_)) && !shown.contains("://") && !shown.starts_with("${") {
+        return cx.wrong(
+            at,
+            format!("`{shown}` is not a URL"),
+            "write it like http://127.0.0.1:8080 or postgresql://user@host:5432/db",
+        );
+    }
+    let Some(host) = host_of(&shown) else { return };
+    let Some(environment) = environment.and_then(|e| cx.inputs.config.environments.get(e).map(|c| (e, c))) else {
+        return;
+    };
+    if !environment.1.allows(host) {
+        let message = format!("the environment `{}` does not allow the host `{host}`", environment.0);
+        cx.wrong(
+            at,
+            message,
+            format!("add it in `blackstart.yaml`: `environments: {{{}: {{hosts: [{host}]}}}}`", environment.0),
+        );
+    }
+}
+
+/// The host of a URL or address, if it is written literally.
+pub(super) fn host_of(text: &str) -> Option<&str> {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let authority = &rest[..end];
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next()?,
+        None => host.split(':').next()?,
+    };
+    (!host.is_empty() && !host.contains("${") && !host.contains(',')).then_some(host)
+}
+
+/// What brings a staging up or down.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Script {
+    Command(CommandSpec),
+}
+
+pub(super) fn staging(cx: &Cx<'_>, node: &Node) -> Option<StagingPlan> {
+    let mut fields = Fields::of(node, "staging", cx.said)?;
+    let embedded = fields.get("embedded");
+    let (up, down) = (fields.get("up"), fields.get("down"));
+    fields.finish("`staging`");
+    references::check(cx, node, Stage::Staging, &no_steps);
+    match (embedded, up, down) {
+        (Some(embedded), None, None) => {
+            Some(StagingPlan::Embedded(cx.decode::<EmbeddedStaging>(embedded, "embedded")?))
+        }
+        (None, Some(up), Some(down)) => {
+            let up = cx.decode::<Script>(up, "up");
+            let down = cx.decode::<Script>(down, "down");
+            let (Script::Command(up), Script::Command(down)) = (up?, down?);
+            Some(StagingPlan::Commands { up, down })
+        }
+        (None, Some(only), None) | (None, None, Some(only)) => {
+            let message = "a staging that is brought up must be brought down again, and the other way round";
+            cx.wrong(only.region, message, "write both `up: {command: […]}` and `down: {command: […]}`");
+            None
+        }
+        (Some(_), ..) => {
+            cx.wrong(node.region, "`embedded` is a whole staging: it needs no `up` or `down`", "keep one of the two");
+            None
+        }
+        (None, None, None) => {
+            let help = "write `staging: {embedded: {replication: async}}`, or `up` and `down` with a command each";
+            cx.wrong(node.region, "this staging says nothing", help);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_of;
+
+    #[test]
+    fn hosts_are_found_in_urls_and_addresses() {
+        for (text, host) in [
+            ("http://127.0.0.1:8080/x?y=z", Some("127.0.0.1")),
+            ("postgresql://app:${secrets.p}@db.example.com:5432/app", Some("db.example.com")),
+            ("http://[::1]:80/", Some("::1")),
+            ("db:5432", Some("db")),
+            ("${staging.url}", None),
+            ("http://${staging.host}/", None),
+            ("", None),
+        ] {
+            assert_eq!(host_of(text), host, "{text}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Every playbook under `tests/playbooks/ok` becomes a plan, and every one under `bad` is refused with exactly the
+//! diagnostics that stand beside it. `BLESS=1` writes them anew.
+
+use blackstart::config::Config;
+use blackstart::plan::{self, Inputs};
+use blackstart::playbook::{self, RenderStyle, SourceText};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/playbooks").join(name)
+}
+
+fn config() -> Config {
+    let text = std::fs::read_to_string(folder("blackstart.yaml")).unwrap();
+    Config::parse(SourceText::new("blackstart.yaml", text)).unwrap()
+}
+
+fn env(name: &str) -> Option<String> {
+    (name == "GREETING").then(|| "hello".to_owned())
+}
+
+/// Playbooks of a folder, by name; what begins with `_` is included by others.
+fn files(name: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder(name))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "yaml"))
+        .filter(|p| !p.file_name().unwrap().to_string_lossy().starts_with('_'))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Plans, and everything that is said about a file.
+fn read(path: &Path) -> (usize, String) {
+    let bytes = std::fs::read(path).unwrap();
+    let source = SourceText::from_bytes(path.file_name().unwrap(), &bytes);
+    let beside =
+        |name: &Path| std::fs::read(path.parent().unwrap().join(name)).map_err(|_| "there is no such file".to_owned());
+    let (asts, mut said) = playbook::load(&[source], &beside);
+    let params = BTreeMap::new();
+    let config = config();
+    let inputs = Inputs { params: &params, env: &env, config: &config };
+    let mut plans = 0;
+    for ast in &asts {
+        match plan::lower(ast, &inputs) {
+            Ok(found) => {
+                plans += found.len();
+                said.extend(found.first().into_iter().flat_map(|p| p.warnings.clone()));
+            }
+            Err(more) => said.extend(more),
+        }
+    }
+    (plans, playbook::render_all(&said, RenderStyle::Plain))
+}
+
+#[test]
+fn good_playbooks_become_plans() {
+    for path in files("ok") {
+        let (plans, said) = read(&path);
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(!said.contains("error:"), "{name}:\n{said}");
+        assert!(plans > 0 || name.starts_with("game-day"), "{name} makes no plan");
+    }
+}
+
+#[test]
+fn bad_playbooks_are_explained() {
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for path in files("bad") {
+        seen += 1;
+        let (_, said) = read(&path);
+        assert!(said.contains("error:") || said.contains("warning:"), "{} is accepted", path.display());
+        assert!(said.contains("help:"), "{} is not helped:\n{said}", path.display());
+        let golden = path.with_extension("txt");
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(&golden, &said).unwrap();
+        }
+        let wanted = std::fs::read_to_string(&golden).unwrap_or_default();
+        if wanted != said {
+            wrong.push(format!("{}: expected\n{wanted}\nbut it says\n{said}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n`BLESS=1 cargo test --test playbooks` accepts this", wrong.join("\n"));
+    assert!(seen > 0);
+}
