@@ -3,7 +3,6 @@
 
 use super::source::{Region, Sources};
 use super::tree::{Name, Node};
-use crate::event::Phase;
 
 /// A parsed file with its includes.
 #[derive(Debug, Clone)]
@@ -63,13 +62,7 @@ pub struct DrillAst<'a> {
 }
 
 /// The phases that a playbook writes, in their order.
-pub const PHASES: [(&str, Phase); 5] = [
-    ("steady", Phase::Steady),
-    ("outage", Phase::Outage),
-    ("failover", Phase::Failover),
-    ("restore", Phase::Restore),
-    ("verify", Phase::Verify),
-];
+pub const PHASES: [&str; 5] = ["steady", "outage", "failover", "restore", "verify"];
 
 /// What a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -45,7 +45,7 @@ pub fn drill<'a>(root: &'a Node, said: &'a Diagnostics) -> DrillAst<'a> {
         phases: Default::default(),
     };
     top.allow(&["include"]);
-    for (steps, (key, _)) in drill.phases.iter_mut().zip(PHASES) {
+    for (steps, key) in drill.phases.iter_mut().zip(PHASES) {
         *steps = top.list(key).iter().filter_map(|node| step(node, said, 0)).collect();
     }
     top.finish("a playbook");

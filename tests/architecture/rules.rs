@@ -171,9 +171,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("model", &["model"]),
     ("event", &["model"]),
     ("clock", &["model"]),
-    ("config", &["model"]),
+    ("config", &["model", "playbook"]),
     ("journal", &["journal", "event", "model", "clock"]),
-    ("playbook", &["playbook", "model", "config", "faults", "probes", "workloads", "restores"]),
+    ("playbook", &["playbook", "model", "faults", "probes", "workloads", "restores"]),
     ("plan", &["plan", "playbook", "model", "event", "config", "faults", "probes", "workloads", "restores"]),
     (
         "exec",

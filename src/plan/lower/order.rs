@@ -32,7 +32,7 @@ pub(super) struct Index {
 impl Index {
     pub fn of(cx: &Cx<'_>, sections: &DrillAst<'_>) -> Self {
         let mut index = Self::default();
-        for (phase, (steps, (name, _))) in sections.phases.iter().zip(PHASES).enumerate() {
+        for (phase, (steps, name)) in sections.phases.iter().zip(PHASES).enumerate() {
             for (i, step) in steps.iter().enumerate() {
                 index.collect(cx, step, phase, None, &format!("{name}_{}", i + 1));
             }

@@ -5,10 +5,11 @@ use super::expressions;
 use super::load::{probe_target, target_of_kind};
 use super::order::{Index, Info};
 use super::references::{self, OutputsOf, Stage};
+use crate::event::Phase;
 use crate::faults::FaultSpec;
 use crate::model::{Dur, FaultId, OutputSpec, Percent, RunSpec, StepId};
 use crate::plan::{AtMost, InjectPlan, OnFail, Repeat, Since, StepPlan, Verb};
-use crate::playbook::ast::{DrillAst, PHASES, StepAst, Word};
+use crate::playbook::ast::{DrillAst, StepAst, Word};
 use crate::playbook::tree::Node;
 use crate::playbook::{is_snake, suggest};
 use crate::probes::ProbeSpec;
@@ -17,6 +18,8 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// In the order of the playbook's sections.
+const PHASES: [Phase; 5] = [Phase::Steady, Phase::Outage, Phase::Failover, Phase::Restore, Phase::Verify];
 const DEADLINE: Duration = Duration::from_secs(600);
 const MOST_REPEATS: u32 = 100_000;
 
@@ -47,7 +50,7 @@ impl Lower<'_> {
     fn step(&self, ast: &StepAst<'_>) -> Option<StepPlan> {
         let here = self.index.of_node(ast.node);
         let info = &self.index.steps[here];
-        let (_, phase) = PHASES[info.phase];
+        let phase = PHASES[info.phase];
         self.check_values(ast, here);
         if info.phase == 0 && !matches!(ast.word, Word::Expect | Word::Check | Word::Parallel | Word::Wait) {
             let message = format!("the steady state is only looked at, and `{}` changes something", ast.word.text());
