@@ -15,6 +15,8 @@ pages! {
     safety;
     #[doc = include_str!("playbooks.md")]
     playbooks;
+    #[doc = include_str!("command_workload.md")]
+    command_workload;
     #[doc = include_str!("performance.md")]
     performance;
     #[doc = include_str!("continuous_integration.md")]

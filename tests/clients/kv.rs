@@ -1,0 +1,122 @@
+//! The client of the embedded staging's ledger, against the real processes.
+
+use super::{PATIENCE, act, key, settings};
+use blackstart::adapters::{Act, AdapterError, Endpoint, Opened, World};
+use blackstart::clock::Clock;
+use blackstart::model::{ClientBehaviour, Found, Outcome, RetryPolicy};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A real cluster; it ends with its standard input.
+struct Cluster {
+    child: Child,
+    dir: tempfile::TempDir,
+    port: u16,
+}
+
+impl Cluster {
+    fn up() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for _ in 0..20 {
+            let port = five_free_ports();
+            let mut child = Command::new(env!("CARGO_BIN_EXE_blackstart"))
+                .args(["kv", "cluster", "--lag", "0ms", "--port", &port.to_string(), "--dir"])
+                .arg(dir.path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            let read = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            if read > 0 {
+                return Self { child, dir, port };
+            }
+            let _taken = child.wait();
+        }
+        panic!("no cluster came up");
+    }
+
+    fn pid(&self, role: &str) -> Pid {
+        let text = std::fs::read_to_string(self.dir.path().join(role)).unwrap();
+        Pid::from_raw(text.trim().parse().unwrap())
+    }
+
+    async fn open(&self, behaviour: ClientBehaviour, timeout: Duration) -> Opened {
+        let endpoint = Endpoint::KvLedger { url: format!("http://127.0.0.1:{}", self.port) };
+        World::system().clients.open(&Clock::System, &endpoint, &settings(behaviour, timeout)).await.unwrap()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ended = self.child.wait();
+    }
+}
+
+/// The first of five ports in a row that are free right now.
+fn five_free_ports() -> u16 {
+    let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+    (0..200)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port())
+        .filter(|port| *port < u16::MAX - 5)
+        .find(|port| (*port..*port + 5).all(free))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn what_is_written_is_read_and_read_back() {
+    let cluster = Cluster::up();
+    for behaviour in [ClientBehaviour::Pooled, ClientBehaviour::Fresh] {
+        let Opened { client, store } = cluster.open(behaviour.clone(), PATIENCE).await;
+        let store = store.unwrap();
+        store.prepare().await.unwrap();
+        let from = if behaviour == ClientBehaviour::Pooled { 0 } else { 10 };
+        for seq in from..from + 10 {
+            assert_eq!(act(&*client, Act::Write(key(1, seq))).await.outcome, Outcome::Ok);
+        }
+        let read = act(&*client, Act::Read(key(1, from + 3))).await;
+        assert_eq!((read.outcome, read.found), (Outcome::Ok, Some(Found::Intact)));
+        let read = act(&*client, Act::Read(key(0, 3))).await;
+        assert_eq!((read.outcome, read.found), (Outcome::Ok, Some(Found::Absent)));
+        let mut keys = Vec::new();
+        store.read_back(&mut |row| keys.push(row.key.unwrap())).await.unwrap();
+        assert_eq!(keys, (0..from + 10).map(|seq| key(1, seq)).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_primary_is_unknown_and_a_dead_service_is_a_failure() {
+    let cluster = Cluster::up();
+    let opened = cluster.open(ClientBehaviour::Pooled, Duration::from_millis(150)).await;
+    let (client, store) = (opened.client, opened.store.unwrap());
+    assert_eq!(act(&*client, Act::Write(key(0, 0))).await.outcome, Outcome::Ok);
+    let primary = cluster.pid("primary.pid");
+    kill(primary, Signal::SIGSTOP).unwrap();
+    let done = act(&*client, Act::Write(key(0, 1))).await;
+    assert_eq!(done.outcome, Outcome::Unknown);
+    assert!(done.done - done.sent >= 150_000_000, "{done:?}");
+    kill(primary, Signal::SIGCONT).unwrap();
+    drop(cluster);
+    assert_eq!(act(&*client, Act::Write(key(0, 2))).await.outcome, Outcome::Fail);
+    let cut = store.read_back(&mut |_| ()).await.unwrap_err();
+    assert!(matches!(cut, AdapterError::Unreachable(_)), "{cut}");
+}
+
+#[tokio::test]
+async fn a_retrying_writer_gets_through_a_failover() {
+    let cluster = Cluster::up();
+    let policy = RetryPolicy {
+        attempts: 500,
+        backoff: Duration::from_millis(10),
+        max_backoff: Duration::from_millis(50),
+        attempt_timeout: Duration::from_secs(2),
+    };
+    let client = cluster.open(ClientBehaviour::Retrying(policy), PATIENCE).await.client;
+    assert_eq!(act(&*client, Act::Write(key(0, 0))).await.outcome, Outcome::Ok);
+    kill(cluster.pid("primary.pid"), Signal::SIGKILL).unwrap();
+    assert_eq!(act(&*client, Act::Write(key(0, 1))).await.outcome, Outcome::Ok);
+}
