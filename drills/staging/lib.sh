@@ -27,7 +27,7 @@ within() {
 parse_options() {
   DIR= BASE= ARGS=()
   local flag
-  for flag in "${FLAGS[@]:-}"; do [[ -n $flag ]] && printf -v "${flag^^}" '%s' ''; done
+  for flag in "${FLAGS[@]:-}"; do [[ -z $flag ]] || set_flag "$flag" ''; done
   while (($#)); do
     case $1 in
       --dir) DIR=${2:?--dir needs a path}; shift 2 ;;
@@ -36,7 +36,7 @@ parse_options() {
       --*)
         flag=${1#--}
         [[ " ${FLAGS[*]:-} " == *" $flag "* ]] || die "unknown option $1"
-        printf -v "${flag^^}" '%s' yes
+        set_flag "$flag" yes
         shift
         ;;
       *) ARGS+=("$1"); shift ;;
@@ -45,6 +45,12 @@ parse_options() {
   DIR=${DIR:-${BLACKSTART_STAGING_DIR:-/tmp/blackstart-$STAGING}}
   [[ $DIR == /* ]] || DIR=$PWD/$DIR
   MARKER=$DIR/.blackstart-staging
+}
+
+# --no-wait becomes NO_WAIT.
+set_flag() {
+  local name=${1^^}
+  printf -v "${name//-/_}" '%s' "$2"
 }
 
 # For every command but up: the staging must be there; its settings are read.
@@ -213,6 +219,20 @@ end_postmaster() {
   local pid start
   read -r pid start < <(postmaster_of "$1") || return 0
   tree_of "$pid" | end_processes QUIT
+}
+
+# Ends what a killed postmaster left behind: its children live until they notice, and one that is frozen never does. They
+# hold the data folder, so nothing can start on it. They are known by their working folder, which is the data folder.
+# The pid file goes too: a postmaster that is dead but not yet reaped by its parent looks alive to PostgreSQL.
+end_orphans() {
+  local proc data
+  data=$(readlink -f "$1") || return 0
+  [[ -z $(postmaster_of "$1") ]] || return 0
+  for proc in /proc/[0-9]*; do
+    [[ $(readlink "$proc/cwd" 2>/dev/null) == "$data" ]] || continue
+    echo "${proc#/proc/} $(started_at "${proc#/proc/}")"
+  done | end_processes KILL
+  rm -f "$1/postmaster.pid"
 }
 
 # `sql PORT USER DB STATEMENT…`: one value per row on stdout; the passwords come from the staging's passfile.

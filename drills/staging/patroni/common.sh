@@ -58,4 +58,8 @@ serves_writes() {
   [[ $(sql "$WRITE_PORT" app app "select not pg_is_in_recovery()" 2>/dev/null) == t ]]
 }
 
-launch_patroni() { launch "$1" patroni "$DIR/$1/patroni.yml"; }
+# A host that died took every process with it: what a killed postmaster left behind goes first.
+launch_patroni() {
+  end_orphans "$DIR/$1/data"
+  launch "$1" patroni "$DIR/$1/patroni.yml"
+}

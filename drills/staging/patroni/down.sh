@@ -15,5 +15,8 @@ parse_options "$@"
 # Patroni first: it would start its PostgreSQL again. A clean stop of Patroni takes its PostgreSQL with it; the rest is
 # for those whose Patroni is already dead.
 end_recorded
-for node in "${NODES[@]}"; do end_postmaster "$DIR/$node/data"; done
+for node in "${NODES[@]}"; do
+  end_postmaster "$DIR/$node/data"
+  end_orphans "$DIR/$node/data"
+done
 rm -rf "$DIR"

@@ -10,9 +10,4 @@ parse_options "$@"
 load_staging
 
 node=$(leader) || die "the cluster has no leader now"
-read -r postmaster _ < <(postmaster_of "$DIR/$node/data") || die "no postmaster runs in $DIR/$node/data"
-runs "$node" || die "Patroni of $node does not run"
-echo "name=$node"
-echo "port=$(pg_port "$node")"
-echo "$postmaster"
-pid_of "$node"
+exec "$(dirname "$0")/node-pids.sh" --dir "$DIR" "$node"

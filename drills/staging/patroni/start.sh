@@ -12,9 +12,12 @@ load_staging
 node=${ARGS[0]:?start.sh needs the name of a node: ${NODES[*]}}
 is_node "$node"
 
-joined() { is_leader "$node" || streams "$node"; }
+# Looked at each time: right after a SIGKILL the old process may still be there, dying.
+joined() {
+  runs "$node" || launch_patroni "$node"
+  is_leader "$node" || streams "$node"
+}
 
-runs "$node" || launch_patroni "$node"
 within 90 "$node is leader or streams from it" joined || {
   tail -n 15 "$DIR/log/$node.log" >&2
   exit 1

@@ -31,7 +31,10 @@ streams() {
 
 serves_writes() { [[ $(sql "$WRITE_PORT" app app "select not pg_is_in_recovery()" 2>/dev/null) == t ]]; }
 
-launch_postgres() { launch "$1" "$PGBIN/postgres" -D "$DIR/$1/data"; }
+launch_postgres() {
+  end_orphans "$DIR/$1/data"
+  launch "$1" "$PGBIN/postgres" -D "$DIR/$1/data"
+}
 
 # Tells HAProxy over its admin port; whatever it answers is an error.
 haproxy_says() {

@@ -13,6 +13,9 @@ parse_options "$@"
 [[ $(cat "$MARKER") == "$STAGING" ]] || die "$DIR is a staging of another kind ($(cat "$MARKER"))"
 
 # Postmasters on their own terms (an immediate shutdown: no client is waited for), then HAProxy and the page.
-for node in "${NODES[@]}"; do end_postmaster "$DIR/$node/data"; done
+for node in "${NODES[@]}"; do
+  end_postmaster "$DIR/$node/data"
+  end_orphans "$DIR/$node/data"
+done
 end_recorded
 rm -rf "$DIR"

@@ -10,8 +10,5 @@ parse_options "$@"
 load_staging
 
 node=$(primary) || die "the pair has no primary now"
-read -r postmaster _ < <(postmaster_of "$DIR/$node/data") || die "no postmaster runs in $DIR/$node/data"
-echo "name=$node"
 echo "other=$(other "$node")"
-echo "port=$(pg_port "$node")"
-echo "$postmaster"
+exec "$(dirname "$0")/node-pids.sh" --dir "$DIR" "$node"

@@ -28,6 +28,7 @@ CONF
 if ! { runs "$node" && streams "$node"; }; then
   is_primary "$upstream" || die "$upstream is not primary; promote it first"
   end_postmaster "$DIR/$node/data"
+  end_orphans "$DIR/$node/data"
   [[ -f $DIR/$node/data/standby.signal ]] || rewind
   launch_postgres "$node"
 fi

@@ -15,7 +15,10 @@ is_node "$node"
 if is_primary "$(other "$node")"; then
   exec "$(dirname "$0")/rejoin.sh" --dir "$DIR" "$node"
 fi
-runs "$node" || launch_postgres "$node"
-back() { is_primary "$node" && streams "$(other "$node")"; }
+# Looked at each time: right after a SIGKILL the old process may still be there, dying.
+back() {
+  runs "$node" || launch_postgres "$node"
+  is_primary "$node" && streams "$(other "$node")"
+}
 within 60 "$node is primary again and $(other "$node") streams from it" back
 echo "name=$node"
