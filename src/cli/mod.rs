@@ -4,12 +4,15 @@
 mod completions;
 mod doctor;
 mod exit;
+mod files;
 mod kv;
 mod list;
 mod man;
+mod playbooks;
 mod reference;
 mod terminal;
 mod trap;
+mod validate;
 
 pub use exit::Exit;
 pub use reference::reference;
@@ -30,6 +33,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Find every mistake in playbooks: place, reason, and what to write
+    Validate(validate::Args),
     /// Say which faults, probes, workloads, restores and targets a playbook can use
     List(list::Args),
     /// Say what this machine can and cannot do, and how to mend it
@@ -73,6 +78,7 @@ fn dispatch(terminal: &mut Terminal) -> Exit {
 impl Command {
     fn run(self, terminal: &mut Terminal) -> Result<Exit, Complaint> {
         match self {
+            Self::Validate(args) => validate::run(&args, terminal),
             Self::List(args) => Ok(list::run(&args, terminal)),
             Self::Doctor(args) => Ok(doctor::run(&args, terminal)),
             Self::Completions(args) => Ok(completions::run(&args, terminal)),

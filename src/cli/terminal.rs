@@ -2,6 +2,8 @@
 //! (`blackstart list | head -1`) is no error and no panic.
 
 use super::Exit;
+use crate::playbook::RenderStyle;
+use crate::report::Style;
 use std::io::{IsTerminal, Write};
 
 /// What went wrong at the user's edge, and what to do about it.
@@ -110,6 +112,24 @@ impl Terminal {
         complaint.exit
     }
 
+    /// How diagnostics are drawn for it.
+    #[must_use]
+    pub fn drawing(&self) -> RenderStyle {
+        match self.look {
+            Look::Rich => RenderStyle::Ansi,
+            Look::Plain => RenderStyle::Plain,
+        }
+    }
+
+    /// How tables are drawn for it.
+    #[must_use]
+    pub fn style(&self) -> Style {
+        match self.look {
+            Look::Rich => Style::Colour,
+            Look::Plain => Style::Plain,
+        }
+    }
+
     /// clap's text with or without colours.
     #[must_use]
     pub fn styled(&self, text: &clap::builder::StyledStr) -> String {
@@ -138,6 +158,14 @@ impl Sink {
             Self::Stdout | Self::Stderr => "",
         }
     }
+}
+
+/// Columns: those of the terminal, or `COLUMNS`, or 100.
+#[must_use]
+pub fn width() -> usize {
+    let stated = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    let seen = || terminal_size::terminal_size().map(|(columns, _)| usize::from(columns.0));
+    stated.or_else(seen).unwrap_or(100).clamp(40, 200)
 }
 
 fn ended(text: &str) -> String {
