@@ -57,15 +57,16 @@ pub fn judge(truth: &Truth, case: &Case, report: &Value) -> Complaints {
     let mut wrong = Complaints::new();
     let away = truth.away();
     let run = report["run"]["id"].as_str().unwrap_or("");
-    writes(&truth.writes(run), &report["workloads"][case.ledger]["ledger"], &mut wrong);
-    for (place, gone) in away.iter().enumerate() {
+    let (fates, ledger) = (truth.writes(run), &report["workloads"][case.ledger]["ledger"]);
+    writes(&fates, ledger, &mut wrong);
+    if !away.is_empty() {
+        loss(&fates, &away, ledger, &mut wrong);
+    }
+    for gone in &away {
         let Some(fault) = fault_of(report, case, gone) else {
             wrong.push(format!("no fault in the report lies where the leader went away: {gone:?}"));
             continue;
         };
-        if place == 0 {
-            loss(truth, run, gone, &report["workloads"][case.ledger]["ledger"], &mut wrong);
-        }
         let others = away.len() - 1;
         for (name, back) in names(case, gone) {
             let workload = &report["workloads"][name];
@@ -211,26 +212,30 @@ fn writes(truth: &Writes, ledger: &Value, wrong: &mut Complaints) {
     }
 }
 
-/// The age of the oldest lost write at the fault.
-fn loss(truth: &Truth, run: &str, gone: &Away, ledger: &Value, wrong: &mut Complaints) {
-    let writes = truth.writes(run);
-    let oldest = writes.lost().iter().filter_map(|key| writes.accepted.get(key)).min().copied();
+/// The age of the oldest lost write at the fault that lost it; with several faults the worst.
+fn loss(fates: &Writes, away: &[Away], ledger: &Value, wrong: &mut Complaints) {
     let Some(bar) = Bar::of(&ledger["rpo_time"]) else {
         wrong.push(format!("ledger: rpo_time is unknown ({})", ledger["why"]));
         return;
     };
-    match oldest {
-        None if bar != (Bar { low: 0, high: 0 }) => wrong.push(format!("ledger: nothing is lost, yet rpo_time is {bar:?}")),
-        None => {}
-        Some(oldest) => {
-            let age = Moment { lo: gone.stop.lo - oldest, hi: gone.stop.hi - oldest };
-            if !bar.meets(age) {
-                wrong.push(format!("ledger: rpo_time {bar:?} misses the truth {age:?}"));
-            }
-            if bar.width() > FAULT + SERVICE {
-                wrong.push(format!("ledger: rpo_time is {} ns wide", bar.width()));
-            }
+    let lost: Vec<i64> = fates.lost().iter().filter_map(|key| fates.accepted.get(key)).copied().collect();
+    let mut worst = Moment { lo: 0, hi: 0 };
+    let mut since = i64::MIN;
+    for gone in away {
+        let oldest = lost.iter().filter(|at| (since..=gone.stop.hi).contains(*at)).min();
+        if let Some(oldest) = oldest {
+            worst = Moment { lo: worst.lo.max(gone.stop.lo - oldest), hi: worst.hi.max(gone.stop.hi - oldest) };
         }
+        since = gone.stop.hi;
+    }
+    if lost.is_empty() && bar != (Bar { low: 0, high: 0 }) {
+        wrong.push(format!("ledger: nothing is lost, yet rpo_time is {bar:?}"));
+    }
+    if !bar.meets(worst) {
+        wrong.push(format!("ledger: rpo_time {bar:?} misses the truth {worst:?}"));
+    }
+    if bar.width() > FAULT + SERVICE {
+        wrong.push(format!("ledger: rpo_time is {} ns wide", bar.width()));
     }
 }
 

@@ -1,0 +1,137 @@
+//! One real drill against a staging that the test holds itself: its playbook is written here, run by the real binary,
+//! and its report is read as any other program would.
+
+use super::judge::Case;
+use super::program::Truth;
+use super::support::{Staging, binary};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What is drilled, how, and what the judge must know of it.
+pub struct Drill {
+    pub name: &'static str,
+    /// Arguments of the staging.
+    pub staging: &'static [&'static str],
+    /// Writes a second.
+    pub rate: u32,
+    /// The service's deadline.
+    pub deadline: &'static str,
+    /// The phases from `outage:` on; `URL` stands for the staging's address.
+    pub phases: String,
+    /// How long the staging holds answers back by design.
+    pub hold_ms: i64,
+    pub judged: Judged,
+}
+
+/// What of a drill is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// Everything.
+    Whole,
+    /// The ledger alone: the lies that are told make the times meaningless.
+    Ledger,
+}
+
+/// A drill that has run.
+pub struct Ran {
+    pub case: Case,
+    pub truth: Truth,
+    pub report: Value,
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// The program's exit status.
+    pub status: Option<i32>,
+    /// What it said.
+    pub said: String,
+    /// Kept until nobody needs the files any more.
+    _kept: (Staging, tempfile::TempDir),
+}
+
+impl Drill {
+    /// The playbook.
+    pub fn playbook(&self, port: u16, dir: &Path) -> String {
+        let Self { name, rate, deadline, phases, .. } = self;
+        let (url, dir) = (format!("http://127.0.0.1:{port}"), dir.display());
+        let service = format!("{{availability: 100%, deadline: {deadline}, stable: 2s}}");
+        let mut text = String::new();
+        let _infallible = write!(
+            text,
+            r#"drill: {name}
+environment: embedded
+objectives: {{rto: 60s, rpo: {{time: 60s, writes: 100000}}}}
+targets:
+  store:   {{kv: {{url: "{url}"}}}}
+  primary: {{process: {{pidfile: "{dir}/primary.pid"}}}}
+  standby: {{process: {{pidfile: "{dir}/standby.pid"}}}}
+workload:
+  orders:
+    ledger: {{target: store, rate: {rate}/s, writers: 6, payload: 64B, read_rate: 20/s, timeout: 4s}}
+    service: {service}
+  page:
+    http: {{url: "{url}/?nonce={{nonce}}", expect: {{status: 200}}, rate: 50/s, client: fresh, timeout: 4s}}
+    service: {service}
+guards:
+  - {{max_duration: 2m}}
+baseline: 1500ms
+steady:
+  - {{name: a standby follows, expect: {{http: {{url: "{url}/cluster", value: {{cel: "value.streaming && value.primaries == 1"}}}}}}, within: 10s}}
+"#
+        );
+        text.push_str(&phases.replace("URL", &url));
+        text
+    }
+
+    /// Runs it.
+    pub fn run(&self) -> Ran {
+        let staging = Staging::start(self.staging);
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(format!("{}.yaml", self.name));
+        std::fs::write(&path, self.playbook(staging.port, staging.dir.path())).unwrap();
+        let (status, said) = blackstart(home.path(), &[&path], home.path());
+        let folder = only_run(&home.path().join("reports"), &said);
+        let report = std::fs::read_to_string(folder.join("report.json")).unwrap_or_else(|e| panic!("{e}: {said}"));
+        let case = Case { zero: zero(&folder), ledger: "orders", visitors: &["page"], hold: self.hold_ms * 1_000_000 };
+        let truth = Truth::read(staging.dir.path());
+        let report = serde_json::from_str(&report).unwrap();
+        Ran { case, truth, report, folder, status, said, _kept: (staging, home) }
+    }
+}
+
+/// `blackstart run` with a state and a reports folder of its own; its exit status and what it said.
+pub fn blackstart(home: &Path, playbooks: &[&Path], dir: &Path) -> (Option<i32>, String) {
+    let output = Command::new(binary())
+        .arg("run")
+        .args(playbooks)
+        .arg("--reports")
+        .arg(home.join("reports"))
+        .args(["--output", "plain"])
+        .env("BLACKSTART_STATE_DIR", home.join("state"))
+        .current_dir(dir)
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (output.status.code(), said)
+}
+
+/// The folder of the only run below `reports`.
+pub fn only_run(reports: &Path, said: &str) -> PathBuf {
+    let below = |dir: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.map(|e| e.path()).filter(|p| p.is_dir()).collect()
+    };
+    let runs: Vec<PathBuf> = below(reports).iter().flat_map(|drill| below(drill)).collect();
+    assert_eq!(runs.len(), 1, "one run is expected below {}: {said}", reports.display());
+    runs[0].clone()
+}
+
+/// CLOCK_MONOTONIC at the run's start: the first time of the journal's first line.
+fn zero(folder: &Path) -> i64 {
+    fn find(value: &Value) -> Option<i64> {
+        let object = value.as_object()?;
+        object.get("mono").and_then(Value::as_i64).or_else(|| object.values().find_map(find))
+    }
+    let journal = std::fs::read_to_string(folder.join("journal.jsonl")).unwrap();
+    find(&serde_json::from_str(journal.lines().next().unwrap()).unwrap()).unwrap()
+}
