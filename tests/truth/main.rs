@@ -3,12 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-mod drill;
 mod http;
-mod judge;
 mod program;
-mod rig;
-mod seeded;
 mod self_check;
 mod staging;
 mod support;

@@ -107,7 +107,7 @@ const LIES: &[&str] =
     &["--duplicate-every", "50", "--corrupt-every", "70", "--holes-every", "110", "--phantom-every", "130"];
 
 /// All of them.
-fn drills() -> Vec<Drill> {
+pub fn drills() -> Vec<Drill> {
     vec![
         drill("kill-lag-0", &[], kill()),
         drill("kill-lag-100", &["--lag", "100ms"], kill()),
