@@ -1,6 +1,8 @@
 //! The command line as a user and a CI job meet it: what is printed where, and every exit code.
 //! What a drill measures is tested in `truth`; here it is how the program begins, refuses, is interrupted and ends.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "cli/answers.rs"]
 mod answers;
 #[path = "cli/support.rs"]

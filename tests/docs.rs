@@ -1,6 +1,8 @@
 //! Keeps the generated parts of the documentation equal to the code. `BLACKSTART_BLESS=1 cargo test --test docs`
 //! writes them anew.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use blackstart::cli::{Exit, reference};
 use std::fs;
 use std::path::Path;

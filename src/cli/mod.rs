@@ -5,6 +5,7 @@ mod completions;
 mod doctor;
 mod exit;
 mod files;
+mod init;
 mod kv;
 mod list;
 mod man;
@@ -35,6 +36,8 @@ struct Cli {
 enum Command {
     /// Find every mistake in playbooks: place, reason, and what to write
     Validate(validate::Args),
+    /// Write a commented playbook to begin with
+    Init(init::Args),
     /// Say which faults, probes, workloads, restores and targets a playbook can use
     List(list::Args),
     /// Say what this machine can and cannot do, and how to mend it
@@ -79,6 +82,7 @@ impl Command {
     fn run(self, terminal: &mut Terminal) -> Result<Exit, Complaint> {
         match self {
             Self::Validate(args) => validate::run(&args, terminal),
+            Self::Init(args) => init::run(&args, terminal),
             Self::List(args) => Ok(list::run(&args, terminal)),
             Self::Doctor(args) => Ok(doctor::run(&args, terminal)),
             Self::Completions(args) => Ok(completions::run(&args, terminal)),

@@ -95,10 +95,10 @@ impl Loaded {
 /// When the configuration that was named cannot be read. What is wrong in playbooks is in the result.
 pub fn load(paths: &[PathBuf], given: &Given) -> Result<Loaded, Complaint> {
     let mut loader = Loader { given, configs: BTreeMap::new(), loaded: Loaded::default() };
-    if let Some(named) = &given.config {
-        if let Err(why) = files::read(named) {
-            return Err(Complaint::new(Exit::Usage, format!("cannot read {}: {why}", named.display())));
-        }
+    if let Some(named) = &given.config
+        && let Err(why) = files::read(named)
+    {
+        return Err(Complaint::new(Exit::Usage, format!("cannot read {}: {why}", named.display())));
     }
     for path in paths {
         match files::read(path) {
@@ -172,7 +172,7 @@ impl Loader<'_> {
 }
 
 /// `blackstart.yaml` in the playbook's folder or the nearest one above it.
-fn nearest(playbook: &Path) -> Option<PathBuf> {
+pub(super) fn nearest(playbook: &Path) -> Option<PathBuf> {
     let absolute = std::path::absolute(playbook).ok()?;
     let found = absolute.ancestors().skip(1).map(|dir| dir.join(CONFIG_NAME)).find(|file| file.is_file())?;
     // Shown as short as the playbook was given, where that says the same.

@@ -122,3 +122,23 @@ fn garbage_is_refused_and_nothing_panics() {
     std::fs::write(place.path().join("huge.yaml"), vec![b'#'; 5 << 20]).unwrap();
     assert!(place.run(&["validate", "huge.yaml"]).code(65).out.contains("larger than"));
 }
+
+#[test]
+fn what_init_writes_validates() {
+    for system in ["kv", "postgres", "http"] {
+        let place = Place::new();
+        let said = place.run(&["init", "--for", system, "mine.yaml"]).code(0);
+        assert!(said.out.contains("wrote mine.yaml"), "{}", said.out);
+        let ended = place.run(&["validate", "mine.yaml"]).code(0);
+        assert_eq!(ended.out, "1 playbook: 0 errors\n", "{system}");
+        assert!(place.run(&["init", "mine.yaml"]).code(64).err.contains("nothing is ever written over"));
+    }
+}
+
+#[test]
+fn init_can_print() {
+    let place = Place::new();
+    assert!(place.run(&["init", "-"]).code(0).out.contains("drill: my-first-drill"));
+    assert!(std::fs::read_dir(place.path()).unwrap().next().is_none());
+    assert!(place.run(&["init", "not/there.yaml"]).code(64).err.contains("a folder that exists"));
+}
