@@ -31,6 +31,7 @@
 //!
 //! Every process ends when its standard input ends, so whoever holds the pipe of the supervisor holds them all.
 
+mod accept;
 pub mod cluster;
 pub mod front;
 pub mod log;

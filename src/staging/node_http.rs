@@ -1,8 +1,9 @@
 //! A node's HTTP surface: the ledger protocol of [`super`], and what the router asks of a node (`/health`, `/promote`,
 //! `/hand-over`). Every request may carry the term its sender knows; a primary that sees a newer one steps down.
 
+use super::accept::{Answer, Put, Refusal};
 use super::log::{Hex, Record};
-use super::node::{Answer, Node, Put, Refusal};
+use super::node::Node;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;

@@ -120,3 +120,46 @@ fn a_freeze_is_seen_as_the_client_saw_it() {
     assert_eq!(writes.acked, union(&seen, |s| &s.acked));
     assert!(writes.lost().is_empty() && writes.unknown.is_empty() && writes.failed.is_empty());
 }
+
+#[test]
+fn every_time_away_is_told_apart() {
+    let staging = Staging::start(&["--check-timeout", "100ms"]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers = load(staging.port, &stop);
+    let wait = |ms| std::thread::sleep(Duration::from_millis(ms));
+    wait(400);
+    signal(staging.pid("primary"), Signal::SIGKILL);
+    staging.until_led_by("b");
+    assert_eq!(staging.client().post("/cluster/start").unwrap().status, 200);
+    wait(300);
+    let second = staging.pid("primary");
+    signal(second, Signal::SIGSTOP);
+    staging.until_led_by("a");
+    wait(200);
+    // The deposed primary answers nobody, so that it goes on is no return of service.
+    signal(second, Signal::SIGCONT);
+    staging.until_caught_up();
+    signal(staging.pid("standby"), Signal::SIGKILL);
+    wait(200);
+    let third = staging.pid("primary");
+    signal(third, Signal::SIGSTOP);
+    wait(150);
+    signal(third, Signal::SIGCONT);
+    let seen = finish(&stop, writers);
+
+    let truth = Truth::read(staging.dir.path());
+    let away = truth.away();
+    let causes: Vec<_> = away.iter().map(|a| (a.node.as_str(), a.cause)).collect();
+    assert_eq!(causes, [("a", Cause::Died), ("b", Cause::Froze), ("a", Cause::Froze)], "{away:?}");
+    for pair in away.windows(2) {
+        let (Some(back), next) = (pair[0].back, pair[1].stop) else { panic!("{away:?}") };
+        assert!(pair[0].stop.hi <= back.lo && back.hi <= next.lo, "{away:?}");
+    }
+    let Some(last) = away[2].back else { panic!("{away:?}") };
+    assert!((140_000_000..1_000_000_000).contains(&(last.hi - away[2].stop.lo)), "{away:?}");
+    let writes = truth.writes("own");
+    assert_eq!(writes.acked, union(&seen, |s| &s.acked));
+    assert_eq!(writes.failed, union(&seen, |s| &s.failed));
+    assert_eq!(writes.unknown, union(&seen, |s| &s.unknown));
+    assert_eq!(writes.rows.keys().copied().collect::<BTreeSet<_>>(), staging.rows("own").into_iter().collect());
+}
