@@ -3,7 +3,7 @@
 
 use blackstart::config::Config;
 use blackstart::plan::{self, Inputs};
-use blackstart::playbook::{self, RenderStyle, SourceText};
+use blackstart::playbook::{self, Diagnostic, RenderStyle, SourceText};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,7 @@ fn files(name: &str) -> Vec<PathBuf> {
 }
 
 /// Plans, and everything that is said about a file.
-fn read(path: &Path) -> (usize, String) {
+fn read(path: &Path) -> (usize, Vec<Diagnostic>) {
     let bytes = std::fs::read(path).unwrap();
     let source = SourceText::from_bytes(path.file_name().unwrap(), &bytes);
     let beside =
@@ -52,13 +52,14 @@ fn read(path: &Path) -> (usize, String) {
             Err(more) => said.extend(more),
         }
     }
-    (plans, playbook::render_all(&said, RenderStyle::Plain))
+    (plans, said)
 }
 
 #[test]
 fn good_playbooks_become_plans() {
     for path in files("ok") {
         let (plans, said) = read(&path);
+        let said = playbook::render_all(&said, RenderStyle::Plain);
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         assert!(!said.contains("error:"), "{name}:\n{said}");
         assert!(plans > 0 || name.starts_with("game-day"), "{name} makes no plan");
@@ -71,8 +72,11 @@ fn bad_playbooks_are_explained() {
     for path in files("bad") {
         seen += 1;
         let (_, said) = read(&path);
-        assert!(said.contains("error:") || said.contains("warning:"), "{} is accepted", path.display());
-        assert!(said.contains("help:"), "{} is not helped:\n{said}", path.display());
+        assert!(!said.is_empty(), "{} is accepted", path.display());
+        for one in said.iter().filter(|d| d.help.is_empty()) {
+            wrong.push(format!("no help: {}", one.render(RenderStyle::Plain)));
+        }
+        let said = playbook::render_all(&said, RenderStyle::Plain);
         let golden = path.with_extension("txt");
         if std::env::var_os("BLESS").is_some() {
             std::fs::write(&golden, &said).unwrap();
@@ -84,4 +88,31 @@ fn bad_playbooks_are_explained() {
     }
     assert!(wrong.is_empty(), "{}\n`BLESS=1 cargo test --test playbooks` accepts this", wrong.join("\n"));
     assert!(seen > 0);
+}
+
+fn schema() -> jsonschema::Validator {
+    jsonschema::validator_for(&playbook::schema()).unwrap()
+}
+
+fn as_json(path: &Path) -> Option<serde_json::Value> {
+    serde_yaml::from_str(&std::fs::read_to_string(path).ok()?).ok()
+}
+
+#[test]
+fn editors_accept_good_playbooks() {
+    let schema = schema();
+    for path in files("ok") {
+        let value = as_json(&path).unwrap();
+        let wrong: Vec<String> = schema.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path)).collect();
+        assert!(wrong.is_empty(), "{}: {wrong:#?}", path.display());
+    }
+}
+
+#[test]
+fn editors_refuse_what_has_the_wrong_shape() {
+    let schema = schema();
+    for name in ["step-unknown-key", "top-level-unknown-key", "step-two-verbs", "kind-unknown", "unit-missing"] {
+        let value = as_json(&folder("bad").join(format!("{name}.yaml"))).unwrap();
+        assert!(!schema.is_valid(&value), "{name} is valid");
+    }
 }

@@ -4,6 +4,7 @@
 mod id;
 mod objective;
 mod operation;
+mod section;
 mod spec;
 mod stats;
 mod target;
@@ -15,6 +16,9 @@ mod verdict;
 pub use id::{DrillName, FaultId, RunId, StepId, WorkloadName};
 pub use objective::{ClientBehaviour, ClockBasis, Objective, ObjectiveKind, RetryPolicy, Service};
 pub use operation::{Action, Found, Key, OpRecord, Outcome};
+pub use section::{
+    AddressTarget, EmbeddedStaging, ProcessTarget, Replication, SecretSource, ServiceSpec, TargetSpec, UrlTarget,
+};
 pub use spec::{CommandSpec, Comparison, OutputSpec, RequestSpec, RunSpec, Scalar, TargetRef, WayBack};
 pub use stats::WorkloadStats;
 pub use target::{PinnedTarget, ProcessIdentity};

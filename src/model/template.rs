@@ -2,7 +2,7 @@
 //! References known when the playbook is read (`params`, `env`) are already replaced when a template is made.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt::{self, Write as _};
+use std::fmt;
 use thiserror::Error;
 
 /// A piece of a template.
@@ -75,21 +75,24 @@ impl Template {
         Self { parts: vec![Part::Text(text.to_owned())] }
     }
 
-    /// Reads `${…}` references; `$${` is a literal `${`.
+    /// Reads `${…}` references; `$${` is a literal `${`, and `$$${…}` a literal `$` before a reference.
     ///
     /// # Errors
     /// When a reference is not closed or not known.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let (mut parts, mut plain, mut rest, mut at) = (Vec::new(), String::new(), text, 0);
         while let Some(found) = rest.find("${") {
-            if rest[..found].ends_with('$') {
-                plain.push_str(&rest[..found - 1]);
-                plain.push_str("${");
-                (at, rest) = (at + found + 2, &rest[found + 2..]);
+            let before = rest[..found].trim_end_matches('$');
+            // Of a run of `$` before `{` every second one is literal; an odd one out begins a reference.
+            let run = found - before.len() + 1;
+            plain.push_str(before);
+            plain.extend(std::iter::repeat_n('$', run / 2));
+            let body = &rest[found + 2..];
+            if run.is_multiple_of(2) {
+                plain.push('{');
+                (at, rest) = (at + found + 2, body);
                 continue;
             }
-            plain.push_str(&rest[..found]);
-            let body = &rest[found + 2..];
             let end = body.find('}').ok_or(TemplateError::Unclosed(at + found + 1))?;
             if !plain.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut plain)));
@@ -163,17 +166,28 @@ impl Reference {
 
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Every `$` that is read together with a `{` is doubled: what is written reads the same.
+        let mut dollars = 0_usize;
         for part in &self.parts {
             match part {
-                Part::Text(t) => f.write_str(&t.replace("${", "$${"))?,
-                Part::Reference(r) => {
-                    f.write_str("${")?;
-                    write!(f, "{r}")?;
-                    f.write_char('}')?;
+                Part::Text(text) => {
+                    for c in text.chars() {
+                        if c == '$' {
+                            dollars += 1;
+                            continue;
+                        }
+                        let times = if c == '{' { dollars * 2 } else { dollars };
+                        write!(f, "{}{c}", "$".repeat(times))?;
+                        dollars = 0;
+                    }
+                }
+                Part::Reference(reference) => {
+                    write!(f, "{}${{{reference}}}", "$".repeat(dollars * 2))?;
+                    dollars = 0;
                 }
             }
         }
-        Ok(())
+        f.write_str(&"$".repeat(dollars))
     }
 }
 
@@ -207,5 +221,42 @@ impl schemars::JsonSchema for Template {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({"type": ["string", "number", "boolean"], "description": "text that may hold ${…} references"})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn references_and_literals() {
+        let read = |t: &str| Template::parse(t).map(|t| t.parts);
+        let text = |t: &str| Part::Text(t.to_owned());
+        let id = || Part::Reference(Reference::Run("id".to_owned()));
+        assert_eq!(read("a${run.id}b"), Ok(vec![text("a"), id(), text("b")]));
+        assert_eq!(read("$${run.id}"), Ok(vec![text("${run.id}")]));
+        assert_eq!(read("$$${run.id}"), Ok(vec![text("$"), id()]));
+        assert_eq!(read("5$ $$ {x}"), Ok(vec![text("5$ $$ {x}")]));
+        assert_eq!(read("x${run.id"), Err(TemplateError::Unclosed(2)));
+        assert_eq!(read("${run.name}"), Err(TemplateError::Unknown("run.name".to_owned())));
+    }
+
+    fn part() -> impl Strategy<Value = Part> {
+        prop_oneof![
+            "[${}a ]{1,6}".prop_map(Part::Text),
+            Just(Part::Reference(Reference::Secret("s".to_owned()))),
+            Just(Part::Reference(Reference::Target("t".to_owned(), "f".to_owned()))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_the_same(parts in proptest::collection::vec(part(), 0..6)) {
+            let template = Template { parts };
+            let again = Template::parse(&template.to_string()).unwrap();
+            let flat = |t: &Template| t.render(|r| Ok::<_, ()>(format!("<{r}>"))).unwrap();
+            prop_assert_eq!(flat(&template), flat(&again));
+        }
     }
 }

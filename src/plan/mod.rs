@@ -4,8 +4,7 @@
 use crate::event::Phase;
 use crate::faults::FaultSpec;
 use crate::model::{
-    ClientBehaviour, CommandSpec, DrillName, FaultId, Objective, OutputSpec, RunSpec, Service, StepId, Template,
-    WorkloadName,
+    ClientBehaviour, CommandSpec, DrillName, FaultId, Objective, OutputSpec, RunSpec, Service, StepId, WorkloadName,
 };
 use crate::playbook::Diagnostic;
 use crate::probes::ProbeSpec;
@@ -18,6 +17,9 @@ use std::time::Duration;
 
 mod lower;
 
+pub use crate::model::{
+    AddressTarget, EmbeddedStaging, ProcessTarget, Replication, SecretSource, ServiceSpec, TargetSpec, UrlTarget,
+};
 pub use lower::{Inputs, compile, lower};
 
 /// A checked drill. It can be read as a [`Drill`]; it can only be made by lowering a playbook.
@@ -103,18 +105,6 @@ pub struct Place {
     pub column: u32,
 }
 
-/// Where a secret comes from.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SecretSource {
-    /// An environment variable.
-    Env(String),
-    /// A file; its final line break is cut off.
-    File(Template),
-    /// A command's standard output; its final line break is cut off.
-    Command(CommandSpec),
-}
-
 /// A target as written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetPlan {
@@ -122,22 +112,6 @@ pub struct TargetPlan {
     pub spec: TargetSpec,
     /// Where it stands.
     pub place: Place,
-}
-
-/// What a target is.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TargetSpec {
-    /// Processes of this machine. Fields: `pid`, `pids`, `name`, and what the command prints.
-    Process(ProcessTarget),
-    /// An HTTP service. Fields: `url`, `host`, `port`.
-    Http(UrlTarget),
-    /// A store that speaks the ledger protocol of the embedded staging. Fields: `url`.
-    Kv(UrlTarget),
-    /// A PostgreSQL database. Fields: `host`, `port`, `database`, `user`.
-    Postgres(UrlTarget),
-    /// A TCP port. Fields: `address`, `host`, `port`.
-    Tcp(AddressTarget),
 }
 
 /// All kinds of targets, in the order of [`TargetSpec`].
@@ -174,37 +148,6 @@ pub const TARGET_KINDS: &[crate::faults::KindInfo] = &[
     },
 ];
 
-/// Processes, by exactly one of these.
-#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ProcessTarget {
-    /// A pid.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pid: Option<Template>,
-    /// A file with a pid in its first line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pidfile: Option<Template>,
-    /// A command that prints a pid per line; lines like `name=pg1` become fields.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<CommandSpec>,
-}
-
-/// Something with a URL.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct UrlTarget {
-    /// The URL; secrets in it stay by reference.
-    pub url: Template,
-}
-
-/// Something with an address.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AddressTarget {
-    /// `host:port`
-    pub address: Template,
-}
-
 /// A staging of the drill's own.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StagingPlan {
@@ -217,72 +160,6 @@ pub enum StagingPlan {
         /// Brings it down.
         down: CommandSpec,
     },
-}
-
-/// The embedded staging's settings.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EmbeddedStaging {
-    /// Is a write acknowledged before or after the standby has it?
-    pub replication: Replication,
-    /// How long the standby lags under asynchronous replication; 300ms if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lag: Option<crate::model::Dur>,
-    /// The router's port; the nodes take the next four. 17400 if not given.
-    #[serde(default = "default_port")]
-    pub port: u16,
-    /// Does the router promote the standby when the primary is gone? true if not given.
-    #[serde(default = "yes")]
-    pub failover: bool,
-    /// How often the router looks at the primary; 100ms if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub check_every: Option<crate::model::Dur>,
-    /// Failed looks in a row until it promotes; 3 if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failures: Option<u32>,
-    /// Under synchronous replication: a primary whose standby is gone for this long acknowledges alone and says so; if
-    /// not given, it refuses instead.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub degrade_after: Option<crate::model::Dur>,
-}
-
-fn default_port() -> u16 {
-    17400
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// When a write is acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Replication {
-    /// Before the standby has it.
-    Async,
-    /// After.
-    Sync,
-}
-
-/// What counts as working, as written; what is left out has its default.
-#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ServiceSpec {
-    /// Share of operations that must be served in every window; 100% if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub availability: Option<crate::model::Percent>,
-    /// p99 latency that a window may have; not limited if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latency: Option<crate::model::Dur>,
-    /// An answer later than this does not count; 1s if not given, never above the time-out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<crate::model::Dur>,
-    /// How long service must hold to count as sustained; 10s if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stable: Option<crate::model::Dur>,
-    /// Outages less than this apart are one; 1s if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub merge: Option<crate::model::Dur>,
 }
 
 /// A workload.

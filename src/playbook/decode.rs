@@ -235,7 +235,15 @@ impl<'a> De<'a> {
             },
             View::Command(..) => "a mapping".to_owned(),
         };
-        Err(Trouble::Plain(format!("expected {wanted}, found {found}")))
+        let help = match wanted {
+            "a mapping" => "write `{key: value, …}`, or the keys on lines of their own",
+            "a list" => "write `[A, B]`, or the items on lines that begin with `- `",
+            "a single value" => "write one value, without brackets",
+            "a number" | "a whole number" => "write digits alone, like 8",
+            _ => "",
+        };
+        let help = if help.is_empty() { format!("write {wanted}") } else { help.to_owned() };
+        Err(Trouble::Plain(format!("expected {wanted}, found {found}; {help}")))
     }
 
     /// The text of a single value; references that are still in it are refused unless the field takes them.
@@ -356,7 +364,10 @@ impl<'de, 'a: 'de> Deserializer<'de> for De<'a> {
         if let View::Node(Node { value: Value::Sequence(items), .. }) = self.node
             && items.len() != length
         {
-            return Err(Trouble::Plain(format!("expected a list of {length}, found a list of {}", items.len())));
+            return Err(Trouble::Plain(format!(
+                "expected a list of {length}, found a list of {}; write as many values",
+                items.len()
+            )));
         }
         self.deserialize_seq(visitor)
     }
@@ -405,6 +416,20 @@ impl<'de, 'a: 'de> Deserializer<'de> for De<'a> {
             && fields.contains(&"argv")
         {
             return Self { node: View::Command(node, &[]), ..self }.deserialize_map(visitor);
+        }
+        let content = match self.node {
+            View::Node(node) => node,
+            View::Command(node, _) if fields.contains(&"argv") => node,
+            // Not the kind of command that has words: all of its keys stand under it.
+            View::Command(node, _) => {
+                return De::new(node, self.label, self.cx).deserialize_struct("", fields, visitor);
+            }
+        };
+        let is_words = matches!((self.node, &content.value), (View::Command(..), Value::Sequence(_)));
+        if !matches!(content.value, Value::Mapping(_)) && !is_words && !content.is_null() {
+            let found = content.text().map_or_else(|| content.kind().to_owned(), |t| format!("`{t}`"));
+            let keys = suggest::list(fields.iter().copied());
+            return Err(Trouble::Plain(format!("expected a mapping, found {found}; its keys are {keys}")));
         }
         self.deserialize_map(visitor)
     }

@@ -9,6 +9,7 @@ pub mod fields;
 mod game_day;
 mod load;
 pub mod parse;
+mod schema;
 pub mod source;
 pub mod substitute;
 pub mod suggest;
@@ -18,6 +19,7 @@ pub use ast::{Ast, FileKind};
 pub use diagnostic::{Diagnostic, Diagnostics, RenderStyle, Severity, render_all};
 pub use game_day::{AfterFailure, GameDay, GameDayDrill, Moment, Participant, Window, game_day};
 pub use load::{ReadFile, load};
+pub use schema::schema;
 pub use source::{Region, SourceText, Sources};
 
 /// Is it a name with dashes, `[a-z0-9-]+`?

@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 /// What the first words of references can be.
 const ROOTS: [&str; 7] = ["params", "env", "secrets", "targets", "steps", "staging", "run"];
 
+/// So many wrong references in one text are said.
+const MOST_REFERENCES: usize = 50;
+
 /// What can be filled in when a playbook is read.
 pub struct Known<'a> {
     /// Parameters of this run; `None` for one that is declared but whose value is wrong (that is said already).
@@ -40,27 +43,44 @@ fn fill(node: &Node, text: &str, known: &Known<'_>, said: &Diagnostics) -> Optio
     if !text.contains("${") {
         return None;
     }
-    let template = match Template::parse(text) {
-        Ok(template) => template,
-        Err(error) => {
-            said.push(wrong_template(node.region, text, &error, said));
-            return None;
+    let (mut template, mut changed) = (well_formed(node.region, text, said), false);
+    for part in &mut template.parts {
+        if let Part::Reference(reference) = part
+            && let Some(text) = replacement(reference, node.region, known, said)
+        {
+            changed = true;
+            *part = Part::Text(text);
         }
-    };
-    let mut changed = false;
-    let parts = template.parts.into_iter().map(|part| match &part {
-        Part::Reference(reference) => match replacement(reference, node.region, known, said) {
-            Some(text) => {
-                changed = true;
-                Part::Text(text)
-            }
-            None => part,
-        },
-        Part::Text(_) => part,
-    });
+    }
     // Displayed again, so that a `${` inside a value stays literal.
-    let text = Template { parts: parts.collect() }.to_string();
-    changed.then_some(text)
+    let again = template.to_string();
+    (changed || again != text).then_some(again)
+}
+
+/// Reads a template; every reference that is none is said, and taken literally from then on.
+fn well_formed(at: Region, text: &str, said: &Diagnostics) -> Template {
+    let mut text = text.to_owned();
+    for _ in 0..MOST_REFERENCES {
+        let error = match Template::parse(&text) {
+            Ok(template) => return template,
+            Err(error) => error,
+        };
+        said.push(wrong_template(at, &text, &error, said));
+        let wrong = match &error {
+            TemplateError::Unclosed(from) => from.saturating_sub(1),
+            TemplateError::Unknown(name) => unescaped(&text, name).unwrap_or_default(),
+        };
+        text.insert(wrong, '$');
+    }
+    Template::literal(&text)
+}
+
+/// Where a reference begins that is not escaped.
+fn unescaped(text: &str, name: &str) -> Option<usize> {
+    text.match_indices("${").map(|(at, _)| at).find(|at| {
+        let escaped = text[..*at].chars().rev().take_while(|c| *c == '$').count() % 2 == 1;
+        !escaped && text[at + 2..].trim_start().starts_with(name)
+    })
 }
 
 fn replacement(reference: &Reference, at: Region, known: &Known<'_>, said: &Diagnostics) -> Option<String> {

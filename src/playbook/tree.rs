@@ -351,7 +351,7 @@ impl Builder<'_> {
         let (reason, help) = explain(error.kind());
         let region = self.at(at, at + 1);
         let error = self.diagnostics.error(region, "this is not YAML").label(reason.unwrap_or_else(|| error.info()));
-        self.diagnostics.push(help.into_iter().fold(error, |e, h| e.help(h)));
+        self.diagnostics.push(error.help(help));
     }
 }
 
@@ -389,12 +389,15 @@ fn bare_reference(text: &str, at: usize) -> Option<std::ops::Range<usize>> {
 }
 
 /// The commonest syntax errors in plain words; the others in the parser's.
-fn explain(kind: &ErrorKind) -> (Option<String>, Option<&'static str>) {
+fn explain(kind: &ErrorKind) -> (Option<String>, &'static str) {
     let (reason, help) = match kind {
         ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation | ErrorKind::TabNotAllowed => {
             ("a tab cannot indent", "indent with spaces")
         }
         ErrorKind::UnclosedQuotedScalar => ("this quote is never closed", "add the closing quote"),
+        ErrorKind::InvalidQuotedScalarIndent | ErrorKind::DocumentIndicatorInQuotedScalar => {
+            ("a quote before this is never closed", "add the closing quote")
+        }
         ErrorKind::UnclosedFlowCollection { .. }
         | ErrorKind::UnexpectedEofFlowMapping
         | ErrorKind::UnexpectedEofFlowSequence => ("a `{` or `[` is never closed", "add the closing `}` or `]`"),
@@ -411,9 +414,9 @@ fn explain(kind: &ErrorKind) -> (Option<String>, Option<&'static str>) {
         }
         ErrorKind::SimpleKeyExpected => ("a key without its `:`", "write `key: value`"),
         ErrorKind::RecursionLimitExceeded => ("nested too deep", "no part of a playbook is nested that deep"),
-        _ => return (None, None),
+        _ => return (None, "look at the quotes, brackets and indentation here and just before"),
     };
-    (Some(reason.to_owned()), Some(help))
+    (Some(reason.to_owned()), help)
 }
 
 #[cfg(test)]
@@ -488,7 +491,7 @@ mod tests {
             let diagnostics = Diagnostics::new(Sources(vec![source]));
             let _ = parse(0, &diagnostics);
             for d in diagnostics.finish() {
-                d.render(RenderStyle::Plain);
+                prop_assert!(d.render(RenderStyle::Plain).contains("a.yaml"));
             }
         }
     }

@@ -1,0 +1,130 @@
+//! Parameters that stand in sections of a playbook and are no kinds of a registry: targets, secrets, staging, service.
+
+use super::{CommandSpec, Dur, Percent, Template};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where a secret comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// A file; its final line break is cut off.
+    File(Template),
+    /// A command's standard output; its final line break is cut off.
+    Command(CommandSpec),
+}
+
+/// What a target is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetSpec {
+    /// Processes of this machine. Fields: `pid`, `pids`, `name`, and what the command prints.
+    Process(ProcessTarget),
+    /// An HTTP service. Fields: `url`, `host`, `port`.
+    Http(UrlTarget),
+    /// A store that speaks the ledger protocol of the embedded staging. Fields: `url`.
+    Kv(UrlTarget),
+    /// A PostgreSQL database. Fields: `host`, `port`, `database`, `user`.
+    Postgres(UrlTarget),
+    /// A TCP port. Fields: `address`, `host`, `port`.
+    Tcp(AddressTarget),
+}
+
+/// Processes, by exactly one of these.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessTarget {
+    /// A pid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<Template>,
+    /// A file with a pid in its first line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pidfile: Option<Template>,
+    /// A command that prints a pid per line; lines like `name=pg1` become fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandSpec>,
+}
+
+/// Something with a URL.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UrlTarget {
+    /// The URL; secrets in it stay by reference.
+    pub url: Template,
+}
+
+/// Something with an address.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddressTarget {
+    /// `host:port`
+    pub address: Template,
+}
+
+/// The embedded staging's settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddedStaging {
+    /// Is a write acknowledged before or after the standby has it?
+    pub replication: Replication,
+    /// How long the standby lags under asynchronous replication; 300ms if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<Dur>,
+    /// The router's port; the nodes take the next four. 17400 if not given.
+    #[serde(default = "default_port")]
+    pub port: u16,
+    /// Does the router promote the standby when the primary is gone? true if not given.
+    #[serde(default = "yes")]
+    pub failover: bool,
+    /// How often the router looks at the primary; 100ms if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_every: Option<Dur>,
+    /// Failed looks in a row until it promotes; 3 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<u32>,
+    /// Under synchronous replication: a primary whose standby is gone for this long acknowledges alone and says so; if
+    /// not given, it refuses instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub degrade_after: Option<Dur>,
+}
+
+fn default_port() -> u16 {
+    17400
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// When a write is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Replication {
+    /// Before the standby has it.
+    Async,
+    /// After.
+    Sync,
+}
+
+/// What counts as working, as written; what is left out has its default.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceSpec {
+    /// Share of operations that must be served in every window; 100% if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability: Option<Percent>,
+    /// p99 latency that a window may have; not limited if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Dur>,
+    /// An answer later than this does not count; 1s if not given, never above the time-out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Dur>,
+    /// How long service must hold to count as sustained; 10s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable: Option<Dur>,
+    /// Outages less than this apart are one; 1s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<Dur>,
+}
