@@ -1,5 +1,6 @@
 //! `report.md`, for a CI's job summary, and annotations that point at playbook lines.
 
+use super::story::story;
 use super::tables::{self, Align, Classes, Table};
 use super::words;
 use crate::analysis::{Analysis, Reason};
@@ -23,8 +24,9 @@ pub fn markdown(a: &Analysis) -> String {
             out.push('\n');
         }
     }
+    out.extend(story(a).iter().map(|sentence| format!("{}\n", text(sentence))));
     out.push_str(&format!(
-        "Run {} in {}, {}, {}.\n",
+        "\nRun {} in {}, {}, {}.\n",
         code(&a.run.run.0),
         text(&a.run.environment),
         words::wall(a.started),

@@ -75,7 +75,7 @@ pub struct Table {
 }
 
 impl Table {
-    fn new(title: &'static str, columns: &[(&str, Align)], rows: Vec<Vec<Cell>>) -> Self {
+    pub(super) fn new(title: &'static str, columns: &[(&str, Align)], rows: Vec<Vec<Cell>>) -> Self {
         let (head, align) = columns.iter().map(|(name, align)| (words::clean(name), *align)).unzip();
         Self { title, head, align, rows }
     }

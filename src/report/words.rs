@@ -189,8 +189,8 @@ pub fn wall(at: DateTime<Utc>) -> String {
 pub fn objective(kind: ObjectiveKind) -> &'static str {
     match kind {
         ObjectiveKind::Rto => "RTO",
-        ObjectiveKind::RpoTime => "RPO, time",
-        ObjectiveKind::RpoWrites => "RPO, writes",
+        ObjectiveKind::RpoTime => "RPO (time)",
+        ObjectiveKind::RpoWrites => "RPO (writes)",
     }
 }
 
@@ -262,7 +262,7 @@ pub fn headline(a: &Analysis) -> Headline {
     Headline { sign, word, verdict, reason }
 }
 
-/// Why a run without reasons passed: its tightest figures.
+/// Why a run without reasons passed: its worst figures beside their targets.
 fn passed(a: &Analysis) -> String {
     if a.objectives.is_empty() {
         return "every expectation held; no objective was set".to_owned();
@@ -272,7 +272,12 @@ fn passed(a: &Analysis) -> String {
         .filter_map(|kind| {
             let of_kind = a.objectives.iter().filter(|o| o.objective.kind == kind);
             let worst = of_kind.max_by_key(|o| o.actual.map_or(i64::MIN, |i| i.high))?;
-            Some(format!("{} {} (target {})", objective(kind), actual(worst), target(kind, worst.objective.target)))
+            let target = target(kind, worst.objective.target);
+            Some(match (kind, worst.actual) {
+                (ObjectiveKind::RpoWrites, _) => format!("{} lost (at most {target})", actual(worst)),
+                (_, Some(i)) => format!("{} {} (target {target})", &objective(kind)[..3], about(i)),
+                (_, None) => format!("{} not measured (target {target})", &objective(kind)[..3]),
+            })
         })
         .collect();
     format!("every objective met: {}", figures.join(", "))

@@ -4,16 +4,21 @@
 #[cfg(test)]
 mod analyses;
 
-use blackstart::analysis::Analysis;
-use blackstart::report::{self, Style, View};
+use blackstart::analysis::{Analysis, Bucket, WorkloadResult};
+use blackstart::report::{self, Style, View, words};
 use std::path::{Path, PathBuf};
 
 const FOLDER: &str = "reports/patroni-leader-loss/20261120-120000-k3f9";
+
+/// Files that are kept for these cases only, to spare the repository.
+const LARGE: [&str; 2] = ["report.json", "report.html"];
+const KEPT_WHOLE: [&str; 3] = ["fail", "dirty", "not-run"];
 
 fn rendered(a: &Analysis, exit_code: u8) -> Vec<(&'static str, String)> {
     let view = |width, style| report::terminal(a, View { width, style, folder: FOLDER });
     vec![
         ("report.json", report::json(a, exit_code)),
+        ("report.html", report::html(a)),
         ("report.md", report::markdown(a)),
         ("junit.xml", report::junit(a)),
         ("terminal-120.txt", view(120, Style::Plain)),
@@ -32,7 +37,11 @@ fn every_format_is_as_it_was_read() {
     let mut different = Vec::new();
     for (case, exit_code, analysis) in analyses::all() {
         for (file, text) in rendered(&analysis, exit_code) {
-            if file == "report.json" && !["pass-with-loss", "fail", "dirty", "not-run"].contains(&case) {
+            if file == "report.html" && update {
+                let shown = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{case}.html"));
+                std::fs::write(&shown, &text).unwrap();
+            }
+            if LARGE.contains(&file) && !KEPT_WHOLE.contains(&case) {
                 continue;
             }
             let path = golden(case, file);
@@ -190,6 +199,81 @@ fn junit_counts_misses_as_failures_and_unknowns_as_errors() {
     for (case, exit_code, a) in analyses::all() {
         let report = of(&a);
         assert_eq!(exit_code == 0, report.failures + report.errors == 0, "{case}");
+    }
+}
+
+#[test]
+fn the_page_loads_nothing_runs_nothing_and_is_small() {
+    for (case, _, a) in analyses::all() {
+        let page = report::html(&a);
+        assert!(page.len() < 1_000_000, "{case}: {}", page.len());
+        for forbidden in [
+            "<script",
+            "<img",
+            "<iframe",
+            "<link",
+            "href=",
+            "src=",
+            " style=",
+            "url(",
+            "@import",
+            "http://",
+            "https://",
+            "javascript:",
+        ] {
+            assert!(!page.contains(forbidden), "{case}: {forbidden}");
+        }
+        for needed in
+            ["<!DOCTYPE html>", "Content-Security-Policy", "default-src &#39;none&#39;", "lang=\"en\"", "<main>"]
+        {
+            assert!(page.contains(needed), "{case}: {needed}");
+        }
+        let text = words::headline(&a).word;
+        assert!(page.contains(text), "{case}: {text}");
+    }
+}
+
+#[test]
+fn a_page_of_many_long_workloads_stays_under_a_megabyte() {
+    let mut a = analyses::fail();
+    let dense: Vec<_> = a.workloads[2].series.buckets.iter().cycle().copied().enumerate().take(1_000).collect();
+    a.workloads[2].series.buckets = dense
+        .into_iter()
+        .map(|(i, b)| Bucket {
+            fail: i as u32 % 7,
+            worst_share: (i * 37 % 10_000) as u16,
+            p99: b.p99 + i as i64 * 9_001,
+            ..b
+        })
+        .collect();
+    let template = a.workloads[2].clone();
+    a.workloads =
+        (0..20).map(|i| WorkloadResult { name: format!("client-{i}").as_str().into(), ..template.clone() }).collect();
+    let size = report::html(&a).len();
+    assert!(size < 1_000_000, "{size}");
+}
+
+#[test]
+fn every_element_of_a_page_is_closed_in_order() {
+    const VOID: [&str; 3] = ["meta", "br", "link"];
+    for (case, _, a) in analyses::all() {
+        let page = report::html(&a);
+        let (mut open, mut ids) = (Vec::new(), std::collections::BTreeSet::new());
+        let mut rest = page.strip_prefix("<!DOCTYPE html>").unwrap();
+        while let Some((_, after)) = rest.split_once('<') {
+            let (tag, after) = after.split_once('>').expect("a tag ends");
+            rest = after;
+            if let Some((_, id)) = tag.split_once(" id=\"") {
+                assert!(ids.insert(id.split_once('"').unwrap().0.to_owned()), "{case}: {tag} twice");
+            }
+            let name = tag.split([' ', '/']).find(|part| !part.is_empty()).unwrap();
+            match tag {
+                _ if tag.starts_with('/') => assert_eq!(open.pop(), Some(name), "{case}"),
+                _ if tag.ends_with('/') || VOID.contains(&name) => {}
+                _ => open.push(name),
+            }
+        }
+        assert!(open.is_empty(), "{case}: {open:?}");
     }
 }
 

@@ -1,0 +1,109 @@
+//! What happened, in a few sentences for a reader who has never seen such a report.
+
+use super::words;
+use crate::analysis::{Analysis, Attribution, FaultResult, LedgerResult, Recovery, WorkloadResult};
+
+/// Sentence by sentence: the faults, what clients felt, what was lost.
+#[must_use]
+pub fn story(a: &Analysis) -> Vec<String> {
+    let felt = a
+        .workloads
+        .iter()
+        .filter(|w| w.probe_of.is_none())
+        .flat_map(|w| w.recoveries.iter().map(move |r| felt(a, w, r)));
+    let writes = a.workloads.iter().filter_map(|w| Some(writes(w, w.ledger.as_ref()?)));
+    a.faults.iter().map(fault).chain(felt).chain(writes).map(|s| words::clean(&s)).collect()
+}
+
+fn fault(f: &FaultResult) -> String {
+    let Some(at) = f.at else { return format!("{} was not injected.", capital(&f.name)) };
+    let effect = match f.effective {
+        Some(true) => format!("took effect {} into the run", words::duration(at.best)),
+        Some(false) => return format!("{} had no effect: {}.", capital(&f.name), f.effect),
+        None => format!("was injected {} into the run; nobody looked whether it took effect", words::duration(at.best)),
+    };
+    let healed = match (f.healed, f.healed_at) {
+        (true, Some(healed)) => format!("was healed {} later", words::duration((healed.high - at.best).max(0))),
+        (true, None) => "is over".to_owned(),
+        (false, _) => "is NOT healed".to_owned(),
+    };
+    format!("{} ({}) {effect} and {healed}.", capital(&f.name), f.kind)
+}
+
+fn felt(a: &Analysis, w: &WorkloadResult, r: &Recovery) -> String {
+    let after = match a.faults.iter().find(|f| f.id == r.fault) {
+        Some(f) if a.faults.len() > 1 => format!("“{}”", f.name),
+        _ => "the fault".to_owned(),
+    };
+    if r.unnoticed && r.sustained.is_some() {
+        let below = r.sustained.map_or(0, |i| i.high);
+        return format!(
+            "Clients of {} noticed nothing of {after}: any gap was below {}.",
+            w.name,
+            words::duration(below)
+        );
+    }
+    let by = match r.attribution {
+        Attribution::System => ", without our help",
+        Attribution::Heal => ", once the fault was removed",
+        Attribution::None => "",
+    };
+    match (r.perceived, r.sustained) {
+        (Some(gap), Some(back)) => format!(
+            "Clients of {} could not work for {}; service was sustained {} after {after}{by}.",
+            w.name,
+            words::about(gap),
+            words::about(back)
+        ),
+        (None, Some(back)) => format!("Service of {} was sustained {} after {after}{by}.", w.name, words::about(back)),
+        (_, None) => {
+            format!(
+                "When service of {} was sustained is not known: {}.",
+                w.name,
+                r.why.as_deref().unwrap_or("it was not seen")
+            )
+        }
+    }
+}
+
+fn writes(w: &WorkloadResult, l: &LedgerResult) -> String {
+    let acked = words::plural(l.acked, "acknowledged write");
+    let loss = match (l.lost, l.lost_upper.unwrap_or(0)) {
+        (None, _) => {
+            return format!(
+                "What became of {acked} to {} is not known: {}.",
+                w.name,
+                l.why.as_deref().unwrap_or("no read-back")
+            );
+        }
+        (Some(0), 0) => format!("None of {acked} to {} is lost", w.name),
+        (Some(lost), more) => {
+            let count = if more == 0 {
+                words::count(lost)
+            } else {
+                format!("{} to {}", words::count(lost), words::count(lost + more))
+            };
+            let old = l
+                .rpo_time
+                .map_or_else(String::new, |t| format!("; the oldest was {} old at the fault", words::about(t)));
+            let verb = if lost + more == 1 { "is" } else { "are" };
+            format!("{count} of {acked} to {} {verb} gone ({}){old}", w.name, words::share(lost, l.acked))
+        }
+    };
+    let odd: Vec<String> = [
+        (l.duplicated, "duplicated"),
+        (l.corrupted, "corrupted"),
+        (l.resurrected, "refused and yet there"),
+        (l.phantom, "never written by this run"),
+    ]
+    .into_iter()
+    .filter_map(|(n, word)| n.filter(|n| *n > 0).map(|n| format!("{} {word}", words::count(n))))
+    .chain((l.stale > 0).then(|| format!("{} that read stale data", words::plural(l.stale, "read"))))
+    .collect();
+    if odd.is_empty() { format!("{loss}.") } else { format!("{loss}. Besides: {}.", odd.join(", ")) }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
