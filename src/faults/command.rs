@@ -108,7 +108,7 @@ impl Fault for CommandFault {
 
 #[cfg(test)]
 mod tests {
-    use super::super::conformance::{Bench, conforms};
+    use super::super::tests::{Bench, conforms};
     use super::*;
     use crate::faults::FaultSpec;
 

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 mod command;
 #[cfg(test)]
-mod conformance;
+mod tests;
 mod cx;
 mod process_kill;
 mod process_pause;

@@ -210,7 +210,7 @@ pub(super) fn signal(process: &ProcessIdentity, name: &str, cx: &Cx<'_>) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use super::super::conformance::{Bench, conforms};
+    use super::super::tests::{Bench, conforms};
     use super::*;
     use crate::faults::FaultSpec;
 

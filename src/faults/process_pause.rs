@@ -131,7 +131,7 @@ impl ProcessPause {
 
 #[cfg(test)]
 mod tests {
-    use super::super::conformance::{Bench, conforms};
+    use super::super::tests::{Bench, conforms};
     use super::*;
     use crate::faults::FaultSpec;
 
