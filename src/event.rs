@@ -361,6 +361,9 @@ pub struct FaultIntent {
     pub spec: serde_json::Value,
     /// What `prepare` found.
     pub undo: serde_json::Value,
+    /// What another process needs besides: where secrets come from, how targets are found, the playbook's folder.
+    #[serde(default)]
+    pub context: serde_json::Value,
     /// Targets by name and identity, for people.
     pub targets: Vec<String>,
     /// Healed at the latest after this time from the injection, by the guardian or by `recover`.

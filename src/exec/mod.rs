@@ -1,3 +1,41 @@
-//! Carries out a plan: the phases of a drill, from preflight to the final read-back.
+//! Carries out a plan: the phases of a drill, from preflight to the final read-back. Judging is `analysis`'s business,
+//! showing is `report`'s and `cli`'s.
+//!
+//! Invariant: no fault is injected before its intent has reached the disk, and every fault that was injected is healed
+//! and looked at, or named as open, on every way out: end, abort, error, panic.
 
+mod ask;
+mod context;
+mod drill;
+mod fault;
+mod finish;
+mod heal;
+mod load;
+mod options;
+mod output;
+mod phases;
+mod preflight;
+mod record;
+mod recover;
+mod redact;
+mod run;
 pub mod sampler;
+mod scene;
+mod seal;
+mod secrets;
+mod staging;
+mod step;
+mod stop;
+mod targets;
+mod verb;
+mod watch;
+mod when;
+
+#[cfg(test)]
+mod tests;
+
+pub use ask::{Answer, AnswerFile, Answers, Nobody};
+pub use options::{Embedded, Finished, Limits, Observer, RunError, RunOptions, Silent, new_run_id};
+pub use recover::{Recovered, StillOpen, recover};
+pub use run::run;
+pub use stop::StopSignal;

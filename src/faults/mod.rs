@@ -7,11 +7,11 @@ use std::future::Future;
 use thiserror::Error;
 
 mod command;
-#[cfg(test)]
-mod tests;
 mod cx;
 mod process_kill;
 mod process_pause;
+#[cfg(test)]
+mod tests;
 
 pub use command::CommandFault;
 pub(crate) use cx::quote;

@@ -53,21 +53,29 @@ impl ProcessKill {
         self.alive.as_deref().unwrap_or(self.target.name())
     }
 
-    /// Is whatever must live again alive?
+    /// Does everything live that lived before: the target, and what must be alive besides? Both, because right after
+    /// the fault the other role may still be held by a process that never died.
     async fn back_again(&self, undo: &Undo, cx: &Cx<'_>) -> Result<Look, FaultError> {
-        let name = self.alive();
+        let own = self.lives(self.target.name(), undo, cx).await?;
+        match &self.alive {
+            Some(other) if own.holds && other != self.target.name() => self.lives(other, undo, cx).await,
+            _ => Ok(own),
+        }
+    }
+
+    async fn lives(&self, name: &str, undo: &Undo, cx: &Cx<'_>) -> Result<Look, FaultError> {
         let now = match cx.scope.target(&TargetRef::Now(name.to_owned())).await {
             Ok(target) => target,
             Err(why) => return Ok(Look { holds: false, detail: format!("`{name}` is not back: {why}") }),
         };
-        let (mut running, mut holds) = (Vec::new(), !now.processes.is_empty());
+        let (mut seen, mut holds) = (Vec::new(), !now.processes.is_empty());
         for process in &now.processes {
             let state = cx.world.processes.state(process)?;
-            holds &= state == ProcessState::Running
-                && (!undo.processes.contains(process) || self.survived(process, cx).await?);
-            running.push(format!("{} (pid {}) {}", process.name, process.pid, word(state)));
+            let killed = undo.processes.contains(process);
+            holds = holds && state == ProcessState::Running && (!killed || self.survived(process, cx).await?);
+            seen.push(format!("{} (pid {}) {}", process.name, process.pid, word(state)));
         }
-        Ok(Look { holds, detail: format!("`{name}`: {}", running.join(", ")) })
+        Ok(Look { holds, detail: format!("`{name}`: {}", seen.join(", ")) })
     }
 
     /// One of those that were to be killed still lives. If it goes on living, the signal never reached it (the runner

@@ -17,7 +17,7 @@ pub use error::JournalError;
 pub use format::{Cut, FILE, VERSION, digest};
 pub use open::open_faults;
 pub use reader::{Stored, read};
-pub use writer::Journal;
+pub use writer::{Journal, alive};
 
 #[cfg(test)]
 mod tests;

@@ -148,6 +148,12 @@ fn must_sync(what: &What) -> Sync {
     }
 }
 
+/// Is the run that writes the journal in this folder alive?
+#[must_use]
+pub fn alive(dir: &Path) -> bool {
+    File::open(dir.join(FILE)).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 fn lock(file: &File, path: &Path) -> Result<(), JournalError> {
     match file.try_lock() {
         Ok(()) => Ok(()),

@@ -1,0 +1,20 @@
+//! What another process needs to heal a fault besides its parameters and undo; part of the journaled intent, so no
+//! secret stands in it, only where secrets come from.
+
+use crate::plan::{SecretSource, TargetSpec};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// References that are left in an intent are filled in from this.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub(super) struct HealContext {
+    /// Where relative paths start from.
+    pub base: PathBuf,
+    /// The run's folder.
+    pub dir: PathBuf,
+    /// Where secrets come from.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// How targets are found; everything but secrets is filled in.
+    pub targets: BTreeMap<String, TargetSpec>,
+}

@@ -1,0 +1,143 @@
+//! A run while it goes on: what it was given, and what it has come to. The phases work on it; nothing is decided here.
+
+use super::fault::OpenFault;
+use super::load::Load;
+use super::options::RunOptions;
+use super::record::Record;
+use super::scene::Scene;
+use super::staging::Up;
+use super::stop::StopSignal;
+use super::when::StepView;
+use crate::adapters::World;
+use crate::event::{Phase, What};
+use crate::journal::state::Index;
+use crate::model::{FaultId, Mono, StepId};
+use crate::plan::Plan;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// A run that goes on.
+pub(super) struct Drill<'a> {
+    pub plan: &'a Plan,
+    pub world: &'a World,
+    pub options: &'a RunOptions,
+    pub dir: PathBuf,
+    pub index: Index,
+    pub record: Arc<Record>,
+    pub scene: Scene,
+    pub stop: StopSignal,
+    pub load: Load,
+    /// Do guards count now?
+    pub armed: AtomicBool,
+    /// How many steps have ended.
+    pub ended: watch::Sender<u64>,
+    progress: Mutex<Progress>,
+}
+
+/// What the run has come to.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// All faults, oldest first, healed ones too.
+    pub faults: Vec<Arc<OpenFault>>,
+    /// When the first injection was called.
+    pub first_fault: Option<Mono>,
+    /// When the `declared` milestone was reached.
+    pub declared: Option<Mono>,
+    /// Steps that have ended, with what became of them and when.
+    pub steps: BTreeMap<String, (StepView, Mono)>,
+    /// What brings the staging down.
+    pub staging: Option<Up>,
+    /// Was the early read-back tried?
+    pub early_read_back: bool,
+    /// The phase that goes on.
+    pub phase: Option<Phase>,
+    /// Has the wish to stop been noted?
+    pub abort_noted: bool,
+}
+
+/// Why a drill does not go on.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// Nothing was touched, and these are the reasons.
+    Preflight(Vec<String>),
+    /// Somebody wished it to stop.
+    Stopped,
+}
+
+impl<'a> Drill<'a> {
+    pub fn new(
+        plan: &'a Plan,
+        world: &'a World,
+        options: &'a RunOptions,
+        record: Arc<Record>,
+        stop: StopSignal,
+        (dir, index): (PathBuf, Index),
+    ) -> Self {
+        let scene = Scene::new(plan, world, &options.run, &dir);
+        let (ended, progress) = (watch::Sender::new(0), Mutex::default());
+        let (load, armed) = (Load::default(), AtomicBool::new(false));
+        Self { plan, world, options, dir, index, record, scene, stop, load, armed, ended, progress }
+    }
+
+    pub fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn now(&self) -> Mono {
+        self.world.clock.mono()
+    }
+
+    pub fn note(&self, what: What) {
+        self.record.note(what);
+    }
+
+    pub fn say(&self, text: impl Into<String>) {
+        self.note(What::Note { text: text.into() });
+    }
+
+    /// Faults that are not healed, newest first.
+    pub fn open_faults(&self) -> Vec<Arc<OpenFault>> {
+        self.progress().faults.iter().rev().filter(|f| f.is_open()).cloned().collect()
+    }
+
+    pub fn open_fault(&self, id: &FaultId) -> Option<Arc<OpenFault>> {
+        self.open_faults().into_iter().find(|f| f.intent.fault == *id)
+    }
+
+    /// When a step ended, or a fault was injected.
+    pub fn ended_at(&self, step: &StepId) -> Option<Mono> {
+        let progress = self.progress();
+        let fault = progress.faults.iter().find(|f| f.intent.fault.as_str() == step.as_str()).map(|f| f.injected);
+        fault.or_else(|| progress.steps.get(step.as_str()).map(|(_, at)| *at))
+    }
+
+    /// Waits for it unless somebody wishes the run to stop; what is dropped then cleans up behind itself.
+    pub async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Broken> {
+        tokio::select! {
+            biased;
+            () = self.stop.wait() => Err(Broken::Stopped),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Carries a phase out, with its beginning and its end noted.
+    pub async fn phase<T>(&self, phase: Phase, work: impl Future<Output = T>) -> T {
+        self.progress().phase = Some(phase);
+        self.note(What::PhaseStarted { phase });
+        let done = work.await;
+        self.end_phase();
+        done
+    }
+
+    /// Notes the end of the phase that goes on, if one does: a panic may have left it open.
+    pub fn end_phase(&self) {
+        let open = self.progress().phase.take();
+        if let Some(phase) = open {
+            self.note(What::PhaseEnded { phase });
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The life of a fault within a run: prepare, intent on disk, inject, look whether it bites, heal, look whether it is
+//! healed. Kinds of faults are in `faults`; when a fault is injected and healed is decided by steps and by the end.
+
+use super::drill::Drill;
+use super::heal;
+use super::verb::VerbEnd;
+use crate::event::{FaultIntent, HealCause, StepOutcome, What};
+use crate::faults::{FaultError, FaultSpec, PreparedFault, journaled};
+use crate::model::{FaultId, Mono, Span};
+use crate::plan::{AtMost, InjectPlan, StepPlan};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// A fault whose intent is on disk.
+pub(super) struct OpenFault {
+    pub intent: FaultIntent,
+    pub prepared: PreparedFault,
+    /// When the injection was called.
+    pub injected: Mono,
+    /// Healed at the latest then.
+    pub deadline: Mono,
+    /// One healer at a time.
+    turn: tokio::sync::Mutex<()>,
+    healed: AtomicBool,
+    /// All attempts failed once; the deadline does not try again, the end does.
+    stuck: AtomicBool,
+}
+
+impl OpenFault {
+    /// Does somebody still have to heal it?
+    pub fn is_open(&self) -> bool {
+        !self.intent.irreversible && !self.healed.load(Ordering::SeqCst)
+    }
+
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::SeqCst)
+    }
+}
+
+impl Drill<'_> {
+    /// The `inject` verb. It is never broken off in the middle.
+    pub async fn inject(&self, step: &StepPlan, plan: &InjectPlan) -> VerbEnd {
+        let began = self.now();
+        match self.prepare(step, plan).await {
+            Ok((intent, prepared)) => self.injection(step, plan, intent, prepared).await,
+            Err(error) => VerbEnd::new(StepOutcome::Errored { error }, Span::new(began, self.now())),
+        }
+    }
+
+    /// Read-only: the target's state, and everything that another process needs to heal.
+    async fn prepare(&self, step: &StepPlan, plan: &InjectPlan) -> Result<(FaultIntent, PreparedFault), String> {
+        let fault = FaultId(step.id.to_string());
+        if self.open_fault(&fault).is_some() {
+            return Err(format!("the fault `{fault}` is still open from an earlier round"));
+        }
+        let cx = self.scene.cx();
+        let unreadable = |e: serde_json::Error| format!("the fault's parameters cannot be journaled: {e}");
+        // What runs is what is journaled: a heal in another process does exactly the same.
+        let spec = journaled(serde_json::to_value(&plan.fault).map_err(unreadable)?, &cx);
+        let parameters: FaultSpec = serde_json::from_value(spec.clone()).map_err(unreadable)?;
+        let undo = parameters.prepare(&cx).await.map_err(|e| match e {
+            FaultError::NothingToBreak(why) => format!("nothing to break: {why}"),
+            other => other.to_string(),
+        })?;
+        let undo_json = journaled(serde_json::to_value(&undo).map_err(unreadable)?, &cx);
+        let undo = serde_json::from_value(undo_json.clone()).map_err(unreadable)?;
+        let prepared = PreparedFault { spec: parameters, undo };
+        self.bounded(plan, &prepared)?;
+        let context = serde_json::to_value(self.scene.context()).map_err(unreadable)?;
+        let boot = self.world.clock.boot_nanos();
+        let intent = FaultIntent {
+            fault,
+            name: step.name.clone(),
+            kind: plan.fault.kind().to_owned(),
+            spec,
+            undo: undo_json,
+            context,
+            targets: prepared.touched(),
+            deadline: Some(plan.deadline),
+            deadline_boot: Some(Mono(boot).after(plan.deadline).0),
+            by_hand: prepared.by_hand(),
+            irreversible: prepared.spec.irreversible(),
+        };
+        let text = format!("{} {} {}", intent.spec, intent.undo, intent.context);
+        if self.record.redactor.holds(&text) {
+            return Err("a secret's value stands in what would be journaled; write it as ${secrets.NAME}".to_owned());
+        }
+        Ok((intent, prepared))
+    }
+
+    /// The blast radius that the playbook allows.
+    fn bounded(&self, plan: &InjectPlan, prepared: &PreparedFault) -> Result<(), String> {
+        let touched = prepared.touched().len();
+        let all = self.scene.processes().max(touched);
+        let allowed = match plan.at_most {
+            None => return Ok(()),
+            Some(AtMost::Count(count)) => count as usize,
+            Some(AtMost::Share(share)) => (share * all as f64).floor() as usize,
+        };
+        if touched <= allowed {
+            return Ok(());
+        }
+        Err(format!("it would touch {touched} of {all}, and `at_most` allows {allowed}"))
+    }
+
+    async fn injection(
+        &self,
+        step: &StepPlan,
+        plan: &InjectPlan,
+        intent: FaultIntent,
+        prepared: PreparedFault,
+    ) -> VerbEnd {
+        let (fault, began) = (intent.fault.clone(), self.now());
+        let unwritten = |error: String| VerbEnd::new(StepOutcome::Errored { error }, Span::point(began));
+        if let Err(error) = self.index.add(&self.options.run, &self.dir) {
+            return unwritten(format!("nothing was injected: {error}"));
+        }
+        if let Err(error) = self.record.write(What::FaultIntent(Box::new(intent.clone()))) {
+            return unwritten(format!("nothing was injected: {error}"));
+        }
+        let lo = self.now();
+        let open = Arc::new(OpenFault {
+            intent,
+            prepared,
+            injected: lo,
+            deadline: lo.after(plan.deadline),
+            turn: tokio::sync::Mutex::default(),
+            healed: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
+        });
+        self.progress().faults.push(Arc::clone(&open));
+        self.progress().first_fault.get_or_insert(lo);
+        let called = open.prepared.inject(&self.scene.cx()).await;
+        let span = Span::new(lo, self.now());
+        match called {
+            Ok(()) => {
+                self.note(What::FaultInjected { fault, span });
+                self.effect(&open, span).await
+            }
+            Err(error) => {
+                let error = error.to_string();
+                self.note(What::FaultInjectFailed { fault, error: error.clone() });
+                // Perhaps half of it was done.
+                let _named_at_the_end = self.heal(&open, HealCause::Step(step.id.clone())).await;
+                VerbEnd::new(StepOutcome::Errored { error }, span)
+            }
+        }
+    }
+
+    /// Independent looks until the effect is seen, or can no longer be expected.
+    async fn effect(&self, open: &OpenFault, injected: Span) -> VerbEnd {
+        let limit = self.options.limits.effect.min(open.intent.deadline.unwrap_or(Duration::MAX));
+        let until = self.now().after(limit);
+        let (fault, mut looks) = (open.intent.fault.clone(), 0);
+        loop {
+            let lo = self.now();
+            let look = open.prepared.effective(&self.scene.cx()).await;
+            let span = Span::new(lo, self.now());
+            looks += 1;
+            let (effective, detail) = match look {
+                Ok(look) => (look.holds, look.detail),
+                Err(error) => (false, error.to_string()),
+            };
+            let over = span.hi >= until || self.stop.requested().is_some();
+            if effective || over {
+                self.note(What::FaultEffect { fault, effective, span, detail: detail.clone() });
+                let whole = Span::new(injected.lo, span.hi);
+                let outcome = match (effective, self.stop.requested()) {
+                    (true, _) => StepOutcome::Passed { detail },
+                    (false, Some(_)) => StepOutcome::Aborted,
+                    (false, None) => StepOutcome::Errored { error: format!("the fault did not bite: {detail}") },
+                };
+                return VerbEnd { looks, ..VerbEnd::new(outcome, whole) };
+            }
+            self.pause(span).await;
+        }
+    }
+
+    /// Heals a fault with retries, unless it is healed already.
+    pub async fn heal(&self, open: &OpenFault, cause: HealCause) -> Result<(), String> {
+        let _turn = open.turn.lock().await;
+        if !open.is_open() {
+            return Ok(());
+        }
+        let fault = &open.intent.fault;
+        self.note(What::HealStarted { fault: fault.clone(), by: cause });
+        let note = |what| self.note(what);
+        let done = heal::heal(fault, &open.prepared, &self.scene.cx(), &self.options.limits, &note).await;
+        open.healed.store(done.is_ok(), Ordering::SeqCst);
+        open.stuck.store(done.is_err(), Ordering::SeqCst);
+        done
+    }
+
+    /// A step that says `closes:` has done the healing; this looks whether it is so. If not, the fault stays open and
+    /// the end runs its way back.
+    pub async fn closed(&self, id: &FaultId, step: &StepPlan) -> Result<(), String> {
+        let Some(open) = self.open_fault(id) else { return Ok(()) };
+        let _turn = open.turn.lock().await;
+        if !open.is_open() {
+            return Ok(());
+        }
+        let lo = self.now();
+        self.note(What::HealStarted { fault: id.clone(), by: HealCause::Closes(step.id.clone()) });
+        match heal::confirm(&open.prepared, &self.scene.cx(), self.options.limits.heal_look).await {
+            Ok(detail) => {
+                self.note(What::Healed { fault: id.clone(), span: Span::new(lo, self.now()), detail });
+                open.healed.store(true, Ordering::SeqCst);
+                Ok(())
+            }
+            Err(error) => {
+                self.note(What::HealFailed { fault: id.clone(), attempt: 1, error: error.clone(), last: false });
+                Err(format!("`{id}` is not closed by it: {error}"))
+            }
+        }
+    }
+
+    /// Heals everything that is open, newest first.
+    pub async fn unwind(&self) {
+        for open in self.open_faults() {
+            if let Err(why) = self.heal(&open, HealCause::Unwind).await {
+                let (fault, by_hand) = (&open.intent.fault, &open.intent.by_hand);
+                self.say(format!("the fault `{fault}` is NOT HEALED ({why}); by hand: {by_hand}"));
+            }
+        }
+    }
+}

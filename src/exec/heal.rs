@@ -1,0 +1,72 @@
+//! Heals a fault and proves it: attempts with growing pauses, each followed by independent looks. Used by a run and by
+//! a recovery alike; who asked, and what happens when it does not work, is not known here.
+
+use super::options::Limits;
+use crate::event::What;
+use crate::faults::{Cx, PreparedFault};
+use crate::model::{FaultId, Span};
+use std::time::Duration;
+
+/// Notes what happens.
+pub(super) type Note<'a> = &'a (dyn Fn(What) + Send + Sync);
+
+/// Between two looks whether it is healed.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Heals, with retries. `Ok` only after the look that proved it; `Err` is the last reason.
+pub(super) async fn heal(
+    id: &FaultId,
+    fault: &PreparedFault,
+    cx: &Cx<'_>,
+    limits: &Limits,
+    note: Note<'_>,
+) -> Result<(), String> {
+    let clock = &cx.world.clock;
+    let (began, mut pause) = (clock.mono(), limits.heal_backoff);
+    let mut attempt = 1;
+    loop {
+        let error = match once(fault, cx, limits).await {
+            Ok(detail) => {
+                note(What::Healed { fault: id.clone(), span: Span::new(began, clock.mono()), detail });
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let last = attempt >= limits.heal_attempts;
+        note(What::HealFailed { fault: id.clone(), attempt, error: error.clone(), last });
+        if last {
+            return Err(error);
+        }
+        clock.sleep_until(clock.mono().after(pause)).await;
+        (attempt, pause) = (attempt + 1, pause * 2);
+    }
+}
+
+async fn once(fault: &PreparedFault, cx: &Cx<'_>, limits: &Limits) -> Result<String, String> {
+    let called = match tokio::time::timeout(limits.heal_call, fault.heal(cx)).await {
+        Ok(called) => called.map_err(|e| e.to_string()),
+        Err(_) => Err(format!("healing did not end within {:?}", limits.heal_call)),
+    };
+    match called {
+        Ok(()) => confirm(fault, cx, limits.heal_look).await,
+        // Perhaps somebody else has healed it: one look decides.
+        Err(why) => confirm(fault, cx, Duration::ZERO).await.map_err(|_| why),
+    }
+}
+
+/// Looks until the state before the fault is back.
+pub(super) async fn confirm(fault: &PreparedFault, cx: &Cx<'_>, limit: Duration) -> Result<String, String> {
+    let clock = &cx.world.clock;
+    let until = clock.mono().after(limit);
+    loop {
+        let seen = match fault.healed(cx).await {
+            Ok(look) if look.holds => return Ok(look.detail),
+            Ok(look) => look.detail,
+            Err(error) => error.to_string(),
+        };
+        if clock.mono() >= until {
+            return Err(format!("not back yet: {seen}"));
+        }
+        clock.sleep_until(clock.mono().after(LOOK_EVERY)).await;
+    }
+}

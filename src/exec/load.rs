@@ -1,0 +1,234 @@
+//! The workloads of a run: opened, started, watched for health, stopped, read back. How operations are scheduled and
+//! written down is in `sampler`.
+
+use super::drill::{Broken, Drill};
+use super::sampler::{self, Sampler};
+use crate::event::{ReadBackDone, ReadBackStage, What};
+use crate::journal::{ops::OpsWriter, readback};
+use crate::model::{Mono, WorkloadStats};
+use crate::plan::{StepPlan, TargetSpec, Verb, WorkloadPlan};
+use crate::workloads::WorkloadSpec;
+use futures_util::future::join_all;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// From starting the schedules to their first operation, so that all begin together.
+const HEAD_START: Duration = Duration::from_millis(50);
+/// The early read-back must not hold the drill up.
+const EARLY_LIMIT: Duration = Duration::from_secs(10);
+/// A final read-back is tried so often.
+const FINAL_ATTEMPTS: u32 = 3;
+/// Between two marks of an operations log in the journal.
+const MARK_EVERY: Duration = Duration::from_secs(2);
+
+/// All workloads that run.
+#[derive(Default)]
+pub(super) struct Load {
+    runners: Mutex<Vec<Arc<Runner>>>,
+}
+
+struct Runner {
+    plan: WorkloadPlan,
+    sampler: Sampler,
+    health: Mutex<Health>,
+}
+
+/// What is known of a workload's service from its live figures: for deciding how long to go on, never for judging.
+struct Health {
+    good_since: Option<Mono>,
+    missed: u64,
+    marked: Mono,
+    blocks: u64,
+    stopped: bool,
+}
+
+impl Runner {
+    /// Looks at the last second.
+    fn look(&self, stats: &WorkloadStats, now: Mono) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let service = &self.plan.service;
+        let nanos = |d: Duration| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
+        let share = stats.recent_ok as f64 / stats.recent_done.max(1) as f64;
+        // Below two a second an empty second says nothing.
+        let busy = stats.recent_done as f64 >= (self.plan.rate / 2.0).floor();
+        let quick = stats.recent_p99.is_none_or(|p99| p99 <= nanos(service.deadline));
+        let good = (share >= service.availability || stats.recent_done == 0) && busy && quick;
+        if good && stats.missed == health.missed {
+            health.good_since.get_or_insert(now);
+        } else {
+            health.good_since = None;
+        }
+        health.missed = stats.missed;
+    }
+
+    fn good_for(&self, now: Mono) -> Duration {
+        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.good_since.map_or(Duration::ZERO, |since| now.since(since))
+    }
+
+    /// So long it must have been good until "sustained" can be decided: the stable time, a window, a deadline.
+    fn decided_after(&self) -> Duration {
+        let window = Duration::from_secs_f64((20.0 / self.plan.rate.max(0.001)).clamp(1.0, 3600.0));
+        self.plan.service.stable + window + self.plan.service.deadline + Duration::from_secs(1)
+    }
+}
+
+impl Load {
+    fn all(&self) -> Vec<Arc<Runner>> {
+        self.runners.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What all say about themselves; their health is looked at on the way.
+    pub fn stats(&self, now: Mono) -> Vec<WorkloadStats> {
+        let each = self.all().into_iter().map(|runner| {
+            let stats = runner.sampler.stats();
+            runner.look(&stats, now);
+            stats
+        });
+        each.collect()
+    }
+
+    /// Those that have not been good for so long, with what their last second looked like.
+    pub fn not_good_for(&self, time: Duration, now: Mono) -> Vec<String> {
+        let bad = self.all().into_iter().filter(|runner| runner.good_for(now) < time);
+        bad.map(|runner| {
+            let stats = runner.sampler.stats();
+            let (ok, done) = (stats.recent_ok, stats.recent_done);
+            format!("workload `{}`: {ok} of {done} operations were ok in the last second", runner.plan.name)
+        })
+        .collect()
+    }
+
+    /// Those whose sustained service cannot be decided yet.
+    pub fn undecided(&self, now: Mono) -> Vec<String> {
+        let all = self.all();
+        let open = all.iter().filter(|runner| runner.good_for(now) < runner.decided_after());
+        open.map(|runner| runner.plan.name.to_string()).collect()
+    }
+
+    /// Does every ledger's service answer right now?
+    fn ledgers_answer(&self, now: Mono) -> bool {
+        let all = self.all();
+        let ledgers: Vec<_> = all.iter().filter(|r| r.sampler.is_ledger()).collect();
+        !ledgers.is_empty() && ledgers.iter().all(|r| r.good_for(now) >= Duration::from_millis(500))
+    }
+}
+
+impl Drill<'_> {
+    /// Opens every workload and starts all schedules together.
+    pub async fn start_load(&self) -> Result<(), Broken> {
+        let mut reasons = Vec::new();
+        for plan in &self.plan.workloads {
+            match self.unless_stopped(self.open_workload(plan)).await? {
+                Ok(runner) => self.load.runners.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(runner)),
+                Err(why) => reasons.push(format!("workload `{}`: {why}", plan.name)),
+            }
+        }
+        let origin = self.now().after(HEAD_START);
+        for runner in self.load.all().iter().filter(|_| reasons.is_empty()) {
+            match runner.sampler.start(origin) {
+                Ok(()) => self.note(What::WorkloadStarted { workload: runner.plan.name.clone(), origin }),
+                Err(why) => return Err(Broken::Preflight(vec![format!("workload `{}`: {why}", runner.plan.name)])),
+            }
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(Broken::Preflight(reasons)) }
+    }
+
+    async fn open_workload(&self, plan: &WorkloadPlan) -> Result<Runner, String> {
+        let target = match &plan.spec {
+            WorkloadSpec::Ledger(ledger) => self.plan.targets.get(&ledger.target).map(|t| &t.spec),
+            _ => None::<&TargetSpec>,
+        };
+        let run = &self.options.run;
+        let (endpoint, settings) = sampler::endpoint(plan, target, run, &self.scene.cx()).map_err(|e| e.to_string())?;
+        let ops = OpsWriter::create(&self.dir, &plan.name).map_err(|e| e.to_string())?;
+        let recorder: Arc<dyn sampler::Recorder> = Arc::clone(&self.record) as _;
+        let opened = Sampler::open(self.world, plan, endpoint, settings, ops, recorder).await;
+        let sampler = opened.map_err(|e| format!("it cannot be opened: {e}"))?;
+        let health = Health { good_since: None, missed: 0, marked: self.now(), blocks: 0, stopped: false };
+        Ok(Runner { plan: plan.clone(), sampler, health: Mutex::new(health) })
+    }
+
+    /// Notes how far the operations logs have got, now and then. A log that cannot be written stops the run.
+    pub fn mark_load(&self, now: Mono) {
+        for runner in self.load.all() {
+            let mut health = runner.health.lock().unwrap_or_else(PoisonError::into_inner);
+            if health.stopped || now.since(health.marked) < MARK_EVERY {
+                continue;
+            }
+            health.marked = now;
+            match runner.sampler.mark() {
+                Ok(mark) if mark.blocks > health.blocks => {
+                    health.blocks = mark.blocks;
+                    self.note(What::OpsMark(mark));
+                }
+                Ok(_) => {}
+                Err(error) => self.record.failing(&error.to_string()),
+            }
+        }
+    }
+
+    /// Ends all schedules, waits for what is in flight, and completes the logs.
+    pub async fn stop_load(&self) {
+        let all = self.load.all();
+        join_all(all.iter().map(|runner| async move {
+            runner.health.lock().unwrap_or_else(PoisonError::into_inner).stopped = true;
+            match runner.sampler.stop().await {
+                Ok(mark) => self.note(What::WorkloadStopped(mark)),
+                Err(error) => self.record.failing(&error.to_string()),
+            }
+        }))
+        .await;
+    }
+
+    /// Before the first step that heals: what is there now, for loss that only the healing causes is told apart by it.
+    /// Only while the service answers: a drill must not wait for it.
+    pub async fn read_back_before_healing(&self, step: &StepPlan) {
+        if matches!(step.verb, Verb::Heal(_)) || step.closes.is_some() {
+            self.early_read_back().await;
+        }
+    }
+
+    /// The early read-back, at most once, and only while a fault is open and the service answers.
+    pub async fn early_read_back(&self) {
+        let (now, open) = (self.now(), !self.open_faults().is_empty());
+        let first = !self.progress().early_read_back;
+        if open && first && self.load.ledgers_answer(now) {
+            self.progress().early_read_back = true;
+            let _stopped = self.unless_stopped(self.read_back(ReadBackStage::Early)).await;
+        }
+    }
+
+    /// Reads every ledger back.
+    pub async fn read_back(&self, stage: ReadBackStage) {
+        for runner in self.load.all().iter().filter(|r| r.sampler.is_ledger()) {
+            let (limit, attempts) = match stage {
+                ReadBackStage::Early => (EARLY_LIMIT, 1),
+                ReadBackStage::Final => (self.options.limits.read_back, FINAL_ATTEMPTS),
+            };
+            let mut last = String::new();
+            for _ in 0..attempts {
+                match tokio::time::timeout(limit, self.read_back_once(runner, stage)).await {
+                    Ok(Ok(done)) => {
+                        last.clear();
+                        self.note(What::ReadBack(done));
+                        break;
+                    }
+                    Ok(Err(why)) => last = why,
+                    Err(_) => last = format!("it was not over within {limit:?}"),
+                }
+                self.world.clock.sleep_until(self.now().after(Duration::from_millis(500))).await;
+            }
+            if !last.is_empty() {
+                let (workload, site) = (runner.plan.name.clone(), "service".to_owned());
+                let error = Some(last);
+                self.note(What::ReadBack(ReadBackDone { workload, stage, site, file: None, digest: None, error }));
+            }
+        }
+    }
+
+    async fn read_back_once(&self, runner: &Runner, stage: ReadBackStage) -> Result<ReadBackDone, String> {
+        let findings = runner.sampler.read_back().await.map_err(|e| e.to_string())?;
+        readback::write(&self.dir, &runner.plan.name, stage, "service", &findings).map_err(|e| e.to_string())
+    }
+}

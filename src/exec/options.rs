@@ -1,0 +1,166 @@
+//! What a run is given besides its plan, and what it gives back.
+
+use super::ask::{Answers, Nobody};
+use crate::event::{Event, HostSeal};
+use crate::model::{FaultId, RunId, RunState, WorkloadStats};
+use crate::plan::EmbeddedStaging;
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// The command line that brings the embedded staging up in a folder: it writes a line when it is ready, and lives until
+/// its standard input ends.
+pub type Embedded = Arc<dyn Fn(&EmbeddedStaging, &Path) -> Vec<String> + Send + Sync>;
+
+/// What a run is given besides its plan.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// Where run folders are made.
+    pub reports_dir: PathBuf,
+    /// Where runs with open faults are listed; it must outlive the run.
+    pub state_dir: PathBuf,
+    /// The name of this run; see [`new_run_id`].
+    pub run: RunId,
+    /// What is sealed about machine and tool.
+    pub host: HostSeal,
+    /// Brings the embedded staging up.
+    pub embedded: Embedded,
+    /// Answers `ask` steps.
+    pub answers: Arc<dyn Answers>,
+    /// How long things may take that a playbook does not say.
+    pub limits: Limits,
+}
+
+impl RunOptions {
+    /// Nobody answers, usual limits, a staging that cannot be had.
+    #[must_use]
+    pub fn new(reports_dir: PathBuf, state_dir: PathBuf, run: RunId, host: HostSeal) -> Self {
+        let embedded: Embedded = Arc::new(|_, _| Vec::new());
+        let (answers, limits) = (Arc::new(Nobody), Limits::default());
+        Self { reports_dir, state_dir, run, host, embedded, answers, limits }
+    }
+}
+
+/// How long things may take that a playbook does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From an injection to the look that sees its effect.
+    pub effect: Duration,
+    /// One heal call.
+    pub heal_call: Duration,
+    /// From a heal call to the look that confirms it.
+    pub heal_look: Duration,
+    /// Attempts to heal a fault.
+    pub heal_attempts: u32,
+    /// Between the first two attempts; doubles each time.
+    pub heal_backoff: Duration,
+    /// Until the embedded staging is ready, and until it is down.
+    pub staging: Duration,
+    /// One read-back.
+    pub read_back: Duration,
+    /// Until a target answers in preflight.
+    pub reach: Duration,
+    /// On top of `baseline`, until all workloads are healthy.
+    pub warm_up: Duration,
+    /// On top of three times `stable`, until service is sustained at the end.
+    pub settle: Duration,
+    /// Between two looks at a condition, besides the cost of the look itself.
+    pub look_every: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let s = Duration::from_secs;
+        Self {
+            effect: s(30),
+            heal_call: s(120),
+            heal_look: s(60),
+            heal_attempts: 4,
+            heal_backoff: Duration::from_millis(500),
+            staging: s(60),
+            read_back: s(120),
+            reach: s(5),
+            warm_up: s(15),
+            settle: s(30),
+            look_every: Duration::from_millis(25),
+        }
+    }
+}
+
+/// Watches a run while it goes on. Called from the run's own tasks: it must be quick.
+pub trait Observer: Send + Sync {
+    /// Something was noted.
+    fn event(&self, event: &Event);
+    /// What all running workloads say about themselves, about five times a second.
+    fn stats(&self, stats: &[WorkloadStats]);
+}
+
+/// Watches nothing.
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _: &Event) {}
+    fn stats(&self, _: &[WorkloadStats]) {}
+}
+
+/// How a run ended. What it means is in its record.
+#[derive(Debug)]
+pub struct Finished {
+    /// The run's folder; none if not even that could be made.
+    pub dir: Option<PathBuf>,
+    /// The end of its life cycle.
+    pub state: RunState,
+    /// Why it is not simply over.
+    pub error: Option<RunError>,
+}
+
+/// Why a run did not run, or is not simply over.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RunError {
+    /// A fault of an earlier run is open: nothing may be broken on top of it.
+    #[error("run {run} left the fault `{fault}` open; heal it with `blackstart recover`, or by hand: {by_hand}")]
+    OpenFault {
+        /// The earlier run.
+        run: RunId,
+        /// Its fault.
+        fault: FaultId,
+        /// The command that a person can run.
+        by_hand: String,
+    },
+    /// An earlier run is listed as open, and its record cannot be read.
+    #[error("run {run} may have left a fault open, and nobody can say which: {why}")]
+    Unreadable {
+        /// The earlier run.
+        run: RunId,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// Something was missing before anything was touched.
+    #[error("{}", .0.join("\n"))]
+    Preflight(Vec<String>),
+    /// Faults of this run are open.
+    #[error("{}", open_faults(.0))]
+    NotHealed(Vec<(FaultId, String)>),
+    /// A bug, or a record that cannot be written.
+    #[error("{0}")]
+    Internal(String),
+}
+
+fn open_faults(open: &[(FaultId, String)]) -> String {
+    let line = |(fault, by_hand): &(FaultId, String)| format!("the fault `{fault}` is not healed; by hand: {by_hand}");
+    open.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A run's name: UTC time and five random letters.
+#[must_use]
+pub fn new_run_id(now: chrono::DateTime<chrono::Utc>) -> RunId {
+    let mut random = RandomState::new().hash_one(std::process::id());
+    let mut letters = String::new();
+    for _ in 0..5 {
+        letters.push(char::from(b'a' + u8::try_from(random % 26).unwrap_or_default()));
+        random /= 26;
+    }
+    RunId(format!("{}-{letters}", now.format("%Y%m%dT%H%M%SZ")))
+}

@@ -1,0 +1,144 @@
+//! What must be right before anything is touched. All reasons are found, not only the first.
+
+use super::drill::{Broken, Drill};
+use super::options::{RunError, RunOptions};
+use super::{sampler, secrets};
+use crate::adapters::host;
+use crate::journal::{self, state::Index};
+use crate::plan::{Plan, StagingPlan, StepPlan, Verb};
+use chrono::Datelike;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// A run writes less than this in an hour at a thousand operations a second.
+const ROOM: u64 = 64 << 20;
+/// Descriptors that are not the workloads'.
+const OTHER_DESCRIPTORS: u64 = 128;
+
+/// Is a fault of an earlier run still open? Entries of runs that are over or alive do not count.
+pub(super) fn open_fault(index: &Index) -> Result<(), RunError> {
+    let broken = |e: journal::JournalError| RunError::Preflight(vec![e.to_string()]);
+    for entry in index.list().map_err(broken)? {
+        if journal::alive(&entry.dir) {
+            continue;
+        }
+        let run = entry.run.clone();
+        let unreadable = |why: String| RunError::Unreadable { run: run.clone(), why };
+        let stored = journal::read(&entry.dir).map_err(|e| {
+            unreadable(format!(
+                "{e}; see for yourself whether all is well, then remove `{run}` from the state directory"
+            ))
+        })?;
+        if let Some(open) = journal::open_faults(&stored.events).pop() {
+            return Err(RunError::OpenFault { run, fault: open.fault, by_hand: open.by_hand });
+        }
+        index.remove(&entry.run).map_err(broken)?;
+    }
+    Ok(())
+}
+
+/// Can the reports folder and the state directory be written, and is there room?
+pub(super) fn room(options: &RunOptions) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for (dir, what) in [(&options.reports_dir, "the reports folder"), (&options.state_dir, "the state directory")] {
+        if let Err(why) = host::writable(dir) {
+            reasons.push(format!("{what} {} cannot be written: {why}", dir.display()));
+            continue;
+        }
+        if let Ok(ground) = host::ground(dir) {
+            if ground.free < ROOM {
+                let left = ground.free >> 20;
+                reasons.push(format!("{what} {} has {left} MiB left; a run needs {}", dir.display(), ROOM >> 20));
+            }
+        }
+    }
+    reasons
+}
+
+impl Drill<'_> {
+    /// Everything that can be known before the staging is up.
+    pub async fn preflight(&self) -> Result<(), Broken> {
+        let mut reasons = missing_programs(self.plan, &self.scene.cx().scope.base());
+        reasons.extend(descriptors(self.plan));
+        if self.world.clock.stamp().wall.year() < 2024 && matches!(self.world.clock, crate::clock::Clock::System) {
+            reasons.push("the wall clock is wrong: it stands before 2024".to_owned());
+        }
+        if let Err(unread) = self.unless_stopped(secrets::read(&self.scene, &self.record.redactor)).await? {
+            // One that the staging writes is read once it is up.
+            let later = |name: &str| self.scene.sources().get(name).is_some_and(secrets::needs_staging);
+            let of = |why: &String| why.split('`').nth(1).is_some_and(later);
+            reasons.extend(unread.into_iter().filter(|why| self.plan.staging.is_none() || !of(why)));
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(Broken::Preflight(reasons)) }
+    }
+}
+
+fn descriptors(plan: &Plan) -> Option<String> {
+    let each = plan.workloads.iter().map(|w| match w.writers {
+        0 => sampler::capacity(w.rate, w.timeout),
+        writers => usize::from(writers),
+    });
+    let needed = each.sum::<usize>() as u64 + OTHER_DESCRIPTORS;
+    let (now, most) = host::descriptors()?;
+    (needed > now.max(most)).then(|| {
+        format!(
+            "the workloads may need {needed} open files at once, and this process may have {most}: ulimit -n {needed}"
+        )
+    })
+}
+
+/// Programs that the plan runs and that are not there.
+fn missing_programs(plan: &Plan, base: &Path) -> Vec<String> {
+    let mut programs = BTreeSet::new();
+    let mut add = |value: Result<Value, serde_json::Error>| {
+        if let Ok(value) = value {
+            find_programs(&value, &mut programs);
+        }
+    };
+    plan.targets.values().for_each(|t| add(serde_json::to_value(&t.spec)));
+    plan.workloads.iter().for_each(|w| add(serde_json::to_value(&w.spec)));
+    plan.guards.iter().for_each(|g| add(serde_json::to_value(&g.probe)));
+    plan.secrets.values().for_each(|s| add(serde_json::to_value(s)));
+    if let Some(StagingPlan::Commands { up, down }) = &plan.staging {
+        add(serde_json::to_value(up));
+        add(serde_json::to_value(down));
+    }
+    for steps in [&plan.steady, &plan.outage, &plan.failover, &plan.restore, &plan.verify] {
+        steps.iter().for_each(|step| step_values(step, &mut add));
+    }
+    let there = |program: &String| {
+        if program.contains('/') { base.join(program).exists() } else { host::tool(program).is_some() }
+    };
+    let missing = programs.into_iter().filter(|p| !p.contains("${") && !there(p));
+    missing.map(|p| format!("the program `{p}` is not there")).collect()
+}
+
+fn step_values(step: &StepPlan, add: &mut impl FnMut(Result<Value, serde_json::Error>)) {
+    match &step.verb {
+        Verb::Inject(inject) => add(serde_json::to_value(&inject.fault)),
+        Verb::Expect { probe, .. } | Verb::Check(probe) => add(serde_json::to_value(probe)),
+        Verb::Restore(restore) => add(serde_json::to_value(restore)),
+        Verb::Run(run) => add(serde_json::to_value(run)),
+        Verb::Parallel(steps) => {
+            for step in steps {
+                step_values(step, add);
+            }
+        }
+        Verb::Heal(_) | Verb::Wait(_) | Verb::Ask(_) => {}
+    }
+}
+
+/// Every command, wherever it stands, is an `argv` whose first word is its program.
+fn find_programs(value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(list) => list.iter().for_each(|v| find_programs(v, into)),
+        Value::Object(map) => {
+            if let Some(program) = map.get("argv").and_then(|argv| argv.get(0)).and_then(Value::as_str) {
+                into.insert(program.to_owned());
+            }
+            map.values().for_each(|v| find_programs(v, into));
+        }
+        _ => {}
+    }
+}

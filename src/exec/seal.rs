@@ -1,0 +1,78 @@
+//! The start record: everything that is sealed before anything is touched. Pure.
+
+use super::options::RunOptions;
+use crate::event::{RunStarted, StepSeal, WorkloadSeal};
+use crate::journal;
+use crate::plan::{Plan, StepPlan, Verb, WorkloadPlan};
+
+/// The start record of a plan.
+pub(super) fn start_record(plan: &Plan, options: &RunOptions) -> RunStarted {
+    let mut steps = Vec::new();
+    for list in [&plan.steady, &plan.outage, &plan.failover, &plan.restore, &plan.verify] {
+        list.iter().for_each(|step| seal(step, &mut steps));
+    }
+    RunStarted {
+        run: options.run.clone(),
+        drill: plan.name.clone(),
+        title: plan.title.clone(),
+        environment: plan.environment.clone(),
+        playbook: plan.source.path.to_string_lossy().into_owned(),
+        playbook_digest: journal::digest(plan.source.text.as_bytes()),
+        resolved_digest: journal::digest(plan.source.resolved.as_bytes()),
+        params: plan.params.clone(),
+        metadata: plan.metadata.clone(),
+        objectives: plan.objectives.clone(),
+        workloads: plan.workloads.iter().map(workload).collect(),
+        steps,
+        waivers: plan.waivers.iter().map(|w| format!("{}: {} ({})", w.guard, w.reason, w.by)).collect(),
+        expects_failover: !plan.failover.is_empty(),
+        host: options.host.clone(),
+    }
+}
+
+fn workload(plan: &WorkloadPlan) -> WorkloadSeal {
+    WorkloadSeal {
+        name: plan.name.clone(),
+        kind: plan.spec.kind().to_owned(),
+        rate: plan.rate,
+        timeout: plan.timeout,
+        service: plan.service.clone(),
+        client: plan.client.clone(),
+        writers: plan.writers,
+        probe_of: plan.probe_of.clone(),
+        ops: journal::ops::file_name(&plan.name),
+    }
+}
+
+fn seal(step: &StepPlan, into: &mut Vec<StepSeal>) {
+    let (verb, kind) = words(&step.verb);
+    into.push(StepSeal {
+        id: step.id.clone(),
+        name: step.name.clone(),
+        phase: step.phase,
+        verb: verb.to_owned(),
+        kind: kind.to_owned(),
+        file: step.place.file.clone(),
+        line: step.place.line,
+    });
+    if let Verb::Parallel(steps) = &step.verb {
+        steps.iter().for_each(|inner| seal(inner, into));
+    }
+}
+
+/// Verb and kind as the playbook writes them.
+pub(super) fn words(verb: &Verb) -> (&'static str, &'static str) {
+    use crate::model::RunSpec;
+    match verb {
+        Verb::Inject(inject) => ("inject", inject.fault.kind()),
+        Verb::Heal(_) => ("heal", ""),
+        Verb::Expect { probe, .. } => ("expect", probe.kind()),
+        Verb::Check(probe) => ("check", probe.kind()),
+        Verb::Restore(restore) => ("restore", restore.kind()),
+        Verb::Run(RunSpec::Command(_)) => ("run", "command"),
+        Verb::Run(RunSpec::Request(_)) => ("run", "request"),
+        Verb::Wait(_) => ("wait", ""),
+        Verb::Ask(_) => ("ask", ""),
+        Verb::Parallel(_) => ("parallel", ""),
+    }
+}

@@ -1,0 +1,159 @@
+//! From a target as written to what it is right now: live processes by identity, addresses without secrets. A target
+//! that resolves to nothing is an error, never a skip.
+
+use super::scene::Scene;
+use crate::adapters::World;
+use crate::faults::Cx;
+use crate::model::{PinnedTarget, ProcessIdentity, Template};
+use crate::plan::{ProcessTarget, TargetSpec};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One attempt to reach an address.
+const CONNECT: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// What a target is now.
+pub(super) async fn resolve(name: &str, spec: &TargetSpec, cx: &Cx<'_>) -> Result<PinnedTarget, String> {
+    let (kind, found) = match spec {
+        TargetSpec::Process(target) => ("process", processes(name, target, cx).await),
+        TargetSpec::Http(target) => ("http", url_fields(&target.url, 80, cx)),
+        TargetSpec::Kv(target) => ("kv", url_fields(&target.url, 80, cx)),
+        TargetSpec::Postgres(target) => ("postgres", url_fields(&target.url, 5432, cx)),
+        TargetSpec::Tcp(target) => ("tcp", address_fields(&shown(&target.address, cx))),
+    };
+    let (processes, fields) = found.map_err(|why| format!("target `{name}`: {why}"))?;
+    Ok(PinnedTarget { name: name.to_owned(), kind: kind.to_owned(), processes, fields })
+}
+
+type Found = (Vec<ProcessIdentity>, BTreeMap<String, String>);
+
+/// Everything filled in but secrets.
+fn shown(template: &Template, cx: &Cx<'_>) -> String {
+    cx.journalable(template).to_string()
+}
+
+async fn processes(name: &str, target: &ProcessTarget, cx: &Cx<'_>) -> Result<Found, String> {
+    let said = said_pids(target, cx).await?;
+    let mut fields = BTreeMap::new();
+    let mut pids: Vec<i32> = Vec::new();
+    for line in said.lines().map(str::trim).filter(|l| !l.is_empty()) {
+        match (line.parse::<i32>(), line.split_once('=')) {
+            (Ok(pid), _) => pids.push(pid),
+            (_, Some((key, value))) => {
+                fields.insert(key.trim().to_owned(), value.trim().to_owned());
+            }
+            _ => return Err(format!("`{line}` is neither a pid nor name=value")),
+        }
+    }
+    let mut live: Vec<ProcessIdentity> = Vec::new();
+    for pid in &pids {
+        live.extend(cx.world.processes.identify(*pid).map_err(|e| e.to_string())?);
+    }
+    let listed = |all: Vec<String>| all.join(" ");
+    if live.is_empty() {
+        let pids = listed(pids.iter().map(ToString::to_string).collect());
+        let what = if pids.is_empty() { "no pid was given".to_owned() } else { format!("pid {pids} is not alive") };
+        return Err(format!("{what}, so there is no process `{name}`"));
+    }
+    fields.insert("pid".to_owned(), live[0].pid.to_string());
+    fields.insert("pids".to_owned(), listed(live.iter().map(|p| p.pid.to_string()).collect()));
+    fields.entry("name".to_owned()).or_insert_with(|| live[0].name.clone());
+    Ok((live, fields))
+}
+
+async fn said_pids(target: &ProcessTarget, cx: &Cx<'_>) -> Result<String, String> {
+    if let Some(pid) = &target.pid {
+        return cx.text(pid).map_err(|e| e.to_string());
+    }
+    if let Some(file) = &target.pidfile {
+        let path = cx.scope.base().join(cx.text(file).map_err(|e| e.to_string())?);
+        let text = std::fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+        return Ok(text.lines().next().unwrap_or_default().to_owned());
+    }
+    let Some(command) = &target.command else { return Err("it has neither pid, pidfile nor command".to_owned()) };
+    let done = cx.run_command(command).await.map_err(|e| e.to_string())?;
+    if done.ok { Ok(done.answer) } else { Err(done.detail) }
+}
+
+fn url_fields(url: &Template, port: u16, cx: &Cx<'_>) -> Result<Found, String> {
+    let url = shown(url, cx);
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| "its URL has no scheme://".to_owned())?;
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (login, address) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let port = if scheme == "https" { 443 } else { port };
+    let (host, port) = host_port(address).unwrap_or((address, port));
+    let slash = if path.is_empty() { "" } else { "/" };
+    let mut fields = BTreeMap::from([
+        ("url".to_owned(), format!("{scheme}://{address}{slash}{path}")),
+        ("host".to_owned(), host.trim_matches(['[', ']']).to_owned()),
+        ("port".to_owned(), port.to_string()),
+    ]);
+    if scheme.starts_with("postgres") {
+        fields.insert("database".to_owned(), path.to_owned());
+        fields.insert("user".to_owned(), login.split(':').next().unwrap_or_default().to_owned());
+    }
+    Ok((Vec::new(), fields))
+}
+
+fn address_fields(address: &str) -> Result<Found, String> {
+    let (host, port) = host_port(address).ok_or_else(|| format!("`{address}` is not host:port"))?;
+    let fields = [("address", address), ("host", host), ("port", &port.to_string())];
+    Ok((Vec::new(), fields.map(|(k, v)| (k.to_owned(), v.to_owned())).into()))
+}
+
+fn host_port(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    Some((host, port.parse().ok()?))
+}
+
+/// All targets as they are now. They may name fields of each other, so it takes as many rounds as the longest chain.
+pub(super) async fn resolve_all(scene: &Scene) -> Result<Vec<PinnedTarget>, Vec<String>> {
+    let mut found: BTreeMap<String, PinnedTarget> = BTreeMap::new();
+    loop {
+        let mut errors = Vec::new();
+        let before = found.len();
+        for (name, spec) in scene.target_specs() {
+            if found.contains_key(name) {
+                continue;
+            }
+            match resolve(name, spec, &scene.cx()).await {
+                Ok(target) => {
+                    scene.add_found(target.clone());
+                    found.insert(name.clone(), target);
+                }
+                Err(why) => errors.push(why),
+            }
+        }
+        if errors.is_empty() {
+            return Ok(found.into_values().collect());
+        }
+        if found.len() == before {
+            return Err(errors);
+        }
+    }
+}
+
+/// Waits until every target with an address accepts connections.
+pub(super) async fn reach(targets: &[PinnedTarget], world: &World, limit: Duration) -> Vec<String> {
+    let until = world.clock.mono().after(limit);
+    let mut errors = Vec::new();
+    for target in targets {
+        let (Some(host), Some(port)) = (target.fields.get("host"), target.fields.get("port")) else { continue };
+        let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        loop {
+            match world.tcp.connect(&address, CONNECT).await {
+                Ok(()) => break,
+                Err(_) if world.clock.mono() < until => {
+                    world.clock.sleep_until(world.clock.mono().after(AGAIN)).await;
+                }
+                Err(why) => {
+                    errors.push(format!("target `{}` cannot be reached: {why}", target.name));
+                    break;
+                }
+            }
+        }
+    }
+    errors
+}

@@ -1,0 +1,133 @@
+//! What goes on beside the phases all the while: live figures, guards, deadlines of faults, the clock, the limit of the
+//! whole drill, and the wish to stop. Nothing here ends by itself.
+
+use super::drill::Drill;
+use crate::event::{AbortCause, HealCause, StallCause, What};
+use crate::model::{Mono, Span};
+use crate::plan::GuardPlan;
+use futures_util::future::join_all;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const STATS_EVERY: Duration = Duration::from_millis(200);
+const CLOCK_EVERY: Duration = Duration::from_millis(500);
+const DEADLINE_EVERY: Duration = Duration::from_millis(50);
+/// A smaller change of one clock against another is how clocks are kept right.
+const STEP: i64 = 50_000_000;
+
+impl Drill<'_> {
+    /// Watches until it is dropped.
+    pub async fn watch(&self) {
+        let guards = join_all(self.plan.guards.iter().map(|guard| self.guard(guard)));
+        tokio::join!(self.figures(), self.clocks(), self.deadlines(), self.whole(), self.wishes(), guards);
+    }
+
+    async fn every(&self, time: Duration) -> Mono {
+        self.world.clock.sleep_until(self.now().after(time)).await;
+        self.now()
+    }
+
+    async fn figures(&self) {
+        loop {
+            let now = self.every(STATS_EVERY).await;
+            let stats = self.load.stats(now);
+            if !stats.is_empty() {
+                self.record.stats(&stats);
+            }
+            self.mark_load(now);
+        }
+    }
+
+    async fn guard(&self, guard: &GuardPlan) {
+        if let Some(waiver) = self.plan.waivers.iter().find(|w| w.guard == guard.name) {
+            self.say(format!("the guard `{}` is waived by {}: {}", waiver.guard, waiver.by, waiver.reason));
+            return;
+        }
+        let mut broken = 0;
+        loop {
+            self.every(guard.every).await;
+            if !self.armed.load(Ordering::SeqCst) {
+                continue;
+            }
+            let detail = match guard.probe.sample(&self.scene.cx()).await {
+                Ok(sample) if sample.holds => {
+                    broken = 0;
+                    continue;
+                }
+                Ok(sample) => sample.detail,
+                // A guard that cannot see protects nothing.
+                Err(error) => error.to_string(),
+            };
+            broken += 1;
+            if broken > guard.tolerate && self.stop.requested().is_none() && self.armed.load(Ordering::SeqCst) {
+                self.note(What::GuardBroken { guard: guard.name.clone(), detail });
+                self.stop.trigger(AbortCause::Guard(guard.name.clone()));
+                return;
+            }
+        }
+    }
+
+    /// A machine that slept, or a wall clock that was stepped: that time is neither up nor down.
+    async fn clocks(&self) {
+        let read = || {
+            let (stamp, boot) = (self.world.clock.stamp(), self.world.clock.boot_nanos());
+            let wall = stamp.wall.timestamp_nanos_opt().unwrap_or_default();
+            (stamp.mono, boot - stamp.mono.0, wall - boot)
+        };
+        let mut last = read();
+        loop {
+            self.every(CLOCK_EVERY).await;
+            let now = read();
+            let span = Span::new(last.0, now.0);
+            if (now.1 - last.1).abs() > STEP {
+                self.note(What::Stall { span, cause: StallCause::Suspend });
+            } else if (now.2 - last.2).abs() > STEP {
+                self.note(What::Stall { span, cause: StallCause::ClockStep });
+            }
+            last = now;
+        }
+    }
+
+    /// A fault whose deadline has passed is healed, whatever the steps do meanwhile.
+    async fn deadlines(&self) {
+        loop {
+            let now = self.every(DEADLINE_EVERY).await;
+            for open in self.open_faults() {
+                if now >= open.deadline && !open.is_stuck() {
+                    let _named_at_the_end = self.heal(&open, HealCause::Deadline).await;
+                }
+            }
+        }
+    }
+
+    async fn whole(&self) {
+        self.every(self.plan.max_duration).await;
+        self.stop.trigger(AbortCause::MaxDuration);
+    }
+
+    /// Notes the first wish to stop at once, and answers the later ones.
+    async fn wishes(&self) {
+        self.stop.wait().await;
+        self.note_abort();
+        let mut seen = self.stop.wishes();
+        loop {
+            self.every(DEADLINE_EVERY).await;
+            let (wishes, open) = (self.stop.wishes(), self.open_faults());
+            if wishes > seen && !open.is_empty() {
+                let faults: Vec<String> = open.iter().map(|f| format!("`{}`", f.intent.fault)).collect();
+                let (list, pid) = (faults.join(", "), std::process::id());
+                self.say(format!("still healing {list}; to leave it broken nevertheless: kill -9 {pid}"));
+            }
+            seen = wishes;
+        }
+    }
+
+    /// Notes the wish to stop, once.
+    pub fn note_abort(&self) {
+        if let Some(cause) = self.stop.requested() {
+            if !std::mem::replace(&mut self.progress().abort_noted, true) {
+                self.note(What::AbortRequested { cause });
+            }
+        }
+    }
+}
