@@ -202,6 +202,7 @@ impl Drill<'_> {
     /// Reads every ledger back.
     pub async fn read_back(&self, stage: ReadBackStage) {
         for runner in self.load.all().iter().filter(|r| r.sampler.is_ledger()) {
+            let began = Some(self.now());
             let (limit, attempts) = match stage {
                 ReadBackStage::Early => (EARLY_LIMIT, 1),
                 ReadBackStage::Final => (self.options.limits.read_back, FINAL_ATTEMPTS),
@@ -222,13 +223,16 @@ impl Drill<'_> {
             if !last.is_empty() {
                 let (workload, site) = (runner.plan.name.clone(), "service".to_owned());
                 let error = Some(last);
-                self.note(What::ReadBack(ReadBackDone { workload, stage, site, file: None, digest: None, error }));
+                let (file, digest) = (None, None);
+                self.note(What::ReadBack(ReadBackDone { workload, stage, site, began, file, digest, error }));
             }
         }
     }
 
     async fn read_back_once(&self, runner: &Runner, stage: ReadBackStage) -> Result<ReadBackDone, String> {
+        let began = Some(self.now());
         let findings = runner.sampler.read_back().await.map_err(|e| e.to_string())?;
-        readback::write(&self.dir, &runner.plan.name, stage, "service", &findings).map_err(|e| e.to_string())
+        let done = readback::write(&self.dir, &runner.plan.name, stage, "service", &findings);
+        done.map(|done| ReadBackDone { began, ..done }).map_err(|e| e.to_string())
     }
 }

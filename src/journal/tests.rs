@@ -63,6 +63,7 @@ fn intent(irreversible: bool) -> What {
         kind: "process_kill".to_owned(),
         spec: serde_json::json!({"target": "a"}),
         undo: serde_json::json!({"pid": 7}),
+        context: serde_json::Value::Null,
         targets: vec!["a (pid 7)".to_owned()],
         deadline: None,
         deadline_boot: None,

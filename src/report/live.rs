@@ -304,6 +304,7 @@ mod tests {
             kind: "process_kill".to_owned(),
             spec: serde_json::Value::Null,
             undo: serde_json::Value::Null,
+            context: serde_json::Value::Null,
             targets: vec!["primary (pid 7)".to_owned()],
             deadline: None,
             deadline_boot: None,
