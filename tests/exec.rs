@@ -1,0 +1,6 @@
+//! Whole drills on real processes, through the library: what a run leaves behind on every way it can end.
+
+#[path = "exec/bench.rs"]
+mod bench;
+#[path = "exec/embedded.rs"]
+mod embedded;

@@ -1,0 +1,77 @@
+//! The quickstart's drill on the embedded staging.
+
+use crate::bench::Bench;
+use blackstart::event::{Phase, ReadBackStage, What};
+use blackstart::model::RunState;
+
+/// The quickstart, a little shorter.
+pub fn drill(port: u16) -> String {
+    format!(
+        r#"
+drill: embedded
+environment: test
+objectives: {{rto: 20s, rpo: {{time: 5s, writes: 5000}}}}
+staging: {{embedded: {{replication: async, lag: 200ms, port: {port}}}}}
+targets:
+  store:   {{kv: {{url: "http://127.0.0.1:{port}"}}}}
+  primary: {{process: {{pidfile: "${{staging.dir}}/primary.pid"}}}}
+  standby: {{process: {{pidfile: "${{staging.dir}}/standby.pid"}}}}
+workload:
+  orders:
+    ledger: {{target: store, rate: 200/s, writers: 4, payload: 64B, timeout: 2s}}
+    service: {{availability: 100%, deadline: 1s, stable: 2s}}
+guards: [{{max_duration: 2m}}]
+baseline: 2s
+steady:
+  - id: follows
+    expect: {{http: {{url: "http://127.0.0.1:{port}/cluster", value: {{cel: "value.primaries == 1 && value.streaming"}}}}}}
+    within: 20s
+outage:
+  - id: dies
+    inject:
+      process_kill:
+        target: primary
+        back: {{request: {{method: POST, url: "http://127.0.0.1:{port}/cluster/start", timeout: 40s}}}}
+        alive: standby
+    deadline: 1m
+failover:
+  - {{id: promoted, expect: {{http: {{url: "http://127.0.0.1:{port}/cluster", json: "$.leader", value: {{equals: b}}}}}}, within: 20s, milestone: promoted}}
+restore:
+  - {{id: rejoin, run: {{request: {{method: POST, url: "http://127.0.0.1:{port}/cluster/start", timeout: 40s}}}}, within: 40s, closes: dies}}
+verify:
+  - {{id: one, check: {{http: {{url: "http://127.0.0.1:{port}/cluster", json: "$.primaries", value: {{equals: 1}}}}}}}}
+"#
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_quickstart_runs_end_to_end() {
+    let bench = Bench::new();
+    let ran = bench.run(&drill(18100)).await;
+    assert_eq!(ran.finished.state, RunState::Ended, "{}", ran.story());
+    for step in ["follows", "dies", "promoted", "rejoin", "one"] {
+        assert!(ran.passed(step), "{step}: {}", ran.story());
+    }
+    assert!(ran.healed("dies") && !bench.listed(), "{}", ran.story());
+    let all = [
+        Phase::Preflight,
+        Phase::StagingUp,
+        Phase::Baseline,
+        Phase::Outage,
+        Phase::Failover,
+        Phase::Restore,
+        Phase::Verify,
+        Phase::Converge,
+        Phase::Steady,
+        Phase::Drain,
+        Phase::ReadBack,
+        Phase::StagingDown,
+    ];
+    assert_eq!(ran.phases(), all);
+    let read = |wanted| {
+        ran.any(|w| matches!(w, What::ReadBack(done) if done.stage == wanted && done.error.is_none() && done.file.is_some()))
+    };
+    assert!(read(ReadBackStage::Final), "{}", ran.story());
+    assert!(ran.any(|w| matches!(w, What::StagingDown { error: None })));
+    eprintln!("{}", ran.story());
+}
