@@ -56,29 +56,37 @@ impl Driver {
     /// Called by the schedule at the moment an operation is due; it only hands over.
     pub fn fire(self: &Arc<Self>, due: Due) {
         let now = self.clock.mono();
-        let (turn, stall) = {
+        let stall = {
             let mut state = self.state();
-            let stall = state.late.observe(due.at, now);
-            match due.lane {
-                Lane::Write => {
-                    state.live.due();
-                    (state.writers.due(due.at), stall)
-                }
-                Lane::Visit => {
-                    state.live.due();
-                    (None, stall)
-                }
-                Lane::Read => (None, stall),
+            if due.lane != Lane::Read {
+                state.live.due();
             }
+            state.late.observe(due.at, now)
         };
         self.record(stall);
-        let driver = Arc::clone(self);
-        match (due.lane, turn) {
-            (Lane::Write, Some(turn)) => self.spawn(async move { driver.write(turn).await }),
-            (Lane::Write, None) => self.expire_waiting(now),
-            (Lane::Read, _) => self.spawn(async move { driver.read(due.at).await }),
-            (Lane::Visit, _) => self.spawn(async move { driver.visit(due).await }),
+        if now - due.at > self.deadline {
+            // Whatever the service did meanwhile: the schedule itself came too late.
+            self.end(never_sent(due.at, now, due.lane.action(), Outcome::Unsent));
+            return;
         }
+        let driver = Arc::clone(self);
+        match due.lane {
+            Lane::Write => {
+                let turn = self.state().writers.due(due.at);
+                match turn {
+                    Some(turn) => self.spawn(async move { driver.write(turn).await }),
+                    None => self.spawn(async move { driver.queued(due.at) }),
+                }
+            }
+            Lane::Read => self.spawn(async move { driver.read(due.at).await }),
+            Lane::Visit => self.spawn(async move { driver.visit(due).await }),
+        }
+    }
+
+    /// A write waits for a writer. That this runs late shows a starved runtime, which then keeps writers too.
+    fn queued(&self, due: Mono) {
+        self.is_stale(due);
+        self.expire_waiting(self.clock.mono());
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
@@ -166,11 +174,16 @@ impl Driver {
         record.outcome
     }
 
-    /// Writes that no writer came free for in time are missed.
+    /// Writes that no writer came free for in time are missed, unless it was the runner that stalled.
     pub fn expire_waiting(&self, now: Mono) {
-        let expired = self.state().writers.expire(now);
-        for due in expired {
-            self.end(never_sent(due, now, Action::Write, Outcome::Missed));
+        let expired: Vec<(Mono, Outcome)> = {
+            let mut state = self.state();
+            let expired = state.writers.expire(now);
+            let outcome = |due| if state.late.explains(due, self.deadline) { Outcome::Unsent } else { Outcome::Missed };
+            expired.into_iter().map(|due| (due, outcome(due))).collect()
+        };
+        for (due, outcome) in expired {
+            self.end(never_sent(due, now, Action::Write, outcome));
         }
     }
 

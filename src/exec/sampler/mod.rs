@@ -205,3 +205,6 @@ fn nonce(settings: &ClientSettings, name: &WorkloadName) -> u64 {
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     hash & !0xFFFF_FFFF
 }
+
+#[cfg(test)]
+mod tests;

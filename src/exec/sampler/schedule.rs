@@ -3,7 +3,7 @@
 //! on a simulated clock the same loop is a task. What an operation does when it is due is `drive`'s business.
 
 use crate::clock::Clock;
-use crate::model::Mono;
+use crate::model::{Action, Mono};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,6 +20,17 @@ pub(super) enum Lane {
     Read,
     /// Visit the service.
     Visit,
+}
+
+impl Lane {
+    /// The word in the operations log.
+    pub fn action(self) -> Action {
+        match self {
+            Self::Write => Action::Write,
+            Self::Read => Action::Read,
+            Self::Visit => Action::Visit,
+        }
+    }
 }
 
 /// A lane and how far it has got.

@@ -49,6 +49,15 @@ impl Stalls {
         if over && self.closed < LIMIT { self.flush() } else { None }
     }
 
+    /// Was it this stall that kept an operation, due then and waiting for up to `patience`, from being sent? So if it
+    /// was due during the stall, or if the stall took more than half of its patience.
+    pub fn explains(&self, due: Mono, patience: i64) -> bool {
+        self.open.is_some_and(|open| {
+            let overlap = (due + patience).min(open.hi) - due.max(open.lo);
+            (open.lo <= due && due <= open.hi) || overlap > patience / 2
+        })
+    }
+
     /// The span that is still open, at the end.
     pub fn flush(&mut self) -> Option<What> {
         let span = self.open.take()?;
@@ -95,6 +104,16 @@ mod tests {
         assert_eq!(observe(&mut stalls, 100, 120), None);
         assert_eq!(span(observe(&mut stalls, 200, 210)), (100, 120));
         assert_eq!(span(stalls.flush()), (200, 210));
+    }
+
+    #[test]
+    fn a_stall_explains_what_was_due_in_it_and_what_it_kept_waiting() {
+        let mut stalls = Stalls::new(StallCause::Schedule, 1000.0);
+        assert!(!stalls.explains(Mono(0), 1000 * MS));
+        assert_eq!(observe(&mut stalls, 1000, 2000), None);
+        let explains = |due: i64| stalls.explains(Mono(due * MS), 1000 * MS);
+        assert!(explains(1000) && explains(2000) && explains(900));
+        assert!(!explains(400) && !explains(2001));
     }
 
     #[test]
