@@ -34,6 +34,12 @@ pub fn kernel() -> Option<(String, (u32, u32))> {
     Some((release, version))
 }
 
+/// The machine's name.
+#[must_use]
+pub fn name() -> Option<String> {
+    nix::unistd::gethostname().ok()?.into_string().ok()
+}
+
 /// Is it root?
 #[must_use]
 pub fn is_root() -> bool {

@@ -5,12 +5,14 @@ mod completions;
 mod doctor;
 mod exit;
 mod files;
+mod host_seal;
 mod init;
 mod kv;
 mod list;
 mod man;
 mod playbooks;
 mod reference;
+mod schema;
 mod terminal;
 mod trap;
 mod validate;
@@ -40,6 +42,8 @@ enum Command {
     Init(init::Args),
     /// Say which faults, probes, workloads, restores and targets a playbook can use
     List(list::Args),
+    /// Print a JSON Schema, for editors and other programs
+    Schema(schema::Args),
     /// Say what this machine can and cannot do, and how to mend it
     Doctor(doctor::Args),
     /// Print completions for a shell
@@ -83,6 +87,7 @@ impl Command {
         match self {
             Self::Validate(args) => validate::run(&args, terminal),
             Self::Init(args) => init::run(&args, terminal),
+            Self::Schema(args) => Ok(schema::run(&args, terminal)),
             Self::List(args) => Ok(list::run(&args, terminal)),
             Self::Doctor(args) => Ok(doctor::run(&args, terminal)),
             Self::Completions(args) => Ok(completions::run(&args, terminal)),

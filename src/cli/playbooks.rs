@@ -5,11 +5,12 @@ use super::files::{self, CONFIG_NAME};
 use super::{Complaint, Exit};
 use crate::config::Config;
 use crate::plan::{self, Inputs, Plan};
-use crate::playbook::{self, Ast, Diagnostic, FileKind, RenderStyle, SourceText};
+use crate::playbook::{self, AfterFailure, Ast, Diagnostic, FileKind, GameDay, RenderStyle, SourceText, Window};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the user gives besides files.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -42,14 +43,23 @@ pub struct Loaded {
 
 /// One file that was read.
 pub struct Read {
-    /// Which.
-    pub path: PathBuf,
-    /// Its tree, if it has one.
-    pub ast: Option<Ast>,
-    /// Its plans: one, or one for each combination of its matrix; none for a game day, or if it is wrong.
-    pub plans: Vec<Plan>,
+    /// Its plans, in order: one, or one for each combination of its matrix, or those of a game day's drills; none if it
+    /// is wrong.
+    pub plans: Vec<Scheduled>,
+    /// When a game day may run.
+    pub window: Option<Window>,
+}
+
+/// A plan and its place among others.
+pub struct Scheduled {
+    /// The drill.
+    pub plan: Plan,
     /// Its configuration.
     pub config: Arc<Config>,
+    /// A pause after it.
+    pub pause: Duration,
+    /// What a verdict other than pass means for those after it.
+    pub on_fail: AfterFailure,
 }
 
 impl Loaded {
@@ -117,25 +127,67 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn file(&mut self, path: &Path, bytes: &[u8]) {
-        let config = self.config(path);
+        let Some(ast) = self.parse(path, bytes) else { return };
+        let params = self.given.params.iter().cloned().collect();
+        let read = if ast.kind == FileKind::GameDay {
+            playbook::game_day(&ast).map(|day| self.game_day(path, day, &params))
+        } else {
+            Some(Read { plans: self.lower(path, &ast, &params), window: None })
+        };
+        self.loaded.files.extend(read);
+    }
+
+    fn parse(&mut self, path: &Path, bytes: &[u8]) -> Option<Ast> {
         let source = SourceText::from_bytes(path, bytes);
         let (asts, said) = playbook::load(std::slice::from_ref(&source), &files::read);
         self.loaded.said.extend(said);
-        let ast = asts.into_iter().next();
-        let plans = ast.as_ref().map_or_else(Vec::new, |ast| self.lower(ast, &config));
-        self.loaded.files.push(Read { path: path.to_owned(), ast, plans, config });
+        asts.into_iter().next()
     }
 
-    fn lower(&mut self, ast: &Ast, config: &Config) -> Vec<Plan> {
-        if ast.kind == FileKind::GameDay {
-            return Vec::new();
+    /// The drills of a game day, in order. What the user gives on the command line wins over what the file gives.
+    fn game_day(&mut self, path: &Path, day: GameDay, given: &BTreeMap<String, String>) -> Read {
+        let mut plans = Vec::new();
+        for entry in day.drills {
+            let drill = path.parent().unwrap_or(Path::new("")).join(&entry.playbook);
+            let params = entry.params.iter().chain(given).map(|(k, v)| (k.clone(), v.clone())).collect();
+            let mut found = self.drill(&drill, &params);
+            for scheduled in &mut found {
+                scheduled.on_fail = entry.on_fail;
+            }
+            if let Some(last) = found.last_mut() {
+                last.pause = entry.pause.map_or(Duration::ZERO, |pause| pause.0);
+            }
+            plans.extend(found);
         }
-        let params = self.given.params.iter().cloned().collect();
-        let inputs = Inputs { params: &params, env: &|name| std::env::var(name).ok(), config };
+        Read { plans, window: day.window }
+    }
+
+    fn drill(&mut self, path: &Path, params: &BTreeMap<String, String>) -> Vec<Scheduled> {
+        let bytes = match files::read(path) {
+            Ok(bytes) => bytes,
+            Err(why) => {
+                self.loaded.unreadable.push((path.to_owned(), why));
+                return Vec::new();
+            }
+        };
+        match self.parse(path, &bytes) {
+            Some(ast) if ast.kind == FileKind::Drill => self.lower(path, &ast, params),
+            Some(_) => {
+                self.loaded.unreadable.push((path.to_owned(), "a game day cannot hold another".to_owned()));
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn lower(&mut self, path: &Path, ast: &Ast, params: &BTreeMap<String, String>) -> Vec<Scheduled> {
+        let config = self.config(path);
+        let inputs = Inputs { params, env: &|name| std::env::var(name).ok(), config: &config };
         match plan::lower(ast, &inputs) {
             Ok(plans) => {
                 self.loaded.said.extend(plans.first().into_iter().flat_map(|plan| plan.warnings.iter().cloned()));
-                plans
+                let (pause, on_fail) = (Duration::ZERO, AfterFailure::Continue);
+                plans.into_iter().map(|plan| Scheduled { plan, config: config.clone(), pause, on_fail }).collect()
             }
             Err(said) => {
                 self.loaded.said.extend(said);

@@ -103,6 +103,11 @@ impl Terminal {
         self.err.write(&ended(text));
     }
 
+    /// Remarks that may be none.
+    pub fn warn_all(&mut self, text: &str) {
+        self.err.write(text);
+    }
+
     /// Says what went wrong and what to do, and how the program ends.
     pub fn complain(&mut self, complaint: &Complaint) -> Exit {
         self.warn(&format!("error: {}", complaint.what));
