@@ -34,6 +34,28 @@ impl Source {
 
 /// All Rust sources below a folder of the package, in order.
 pub fn sources(folder: &str) -> Vec<Source> {
+    let mut all = read_all(folder);
+    let tests: Vec<String> = all.iter().flat_map(test_files).collect();
+    for source in all.iter_mut().filter(|source| tests.contains(&source.path)) {
+        source.product.clear();
+    }
+    all
+}
+
+/// The files that this one declares under `#[cfg(test)]`.
+fn test_files(source: &Source) -> Vec<String> {
+    let folder = match source.path.strip_suffix("/mod.rs").or_else(|| source.path.strip_suffix("/lib.rs")) {
+        Some(folder) => folder.to_owned(),
+        None => source.path.trim_end_matches(".rs").to_owned(),
+    };
+    let declared = source.code.match_indices("#[cfg(test)]").filter_map(|(at, attribute)| {
+        let name = source.code[at + attribute.len()..].trim_start().strip_prefix("mod ")?.split(';').next()?;
+        name.chars().all(|c| c.is_alphanumeric() || c == '_').then(|| format!("{folder}/{name}.rs"))
+    });
+    declared.collect()
+}
+
+fn read_all(folder: &str) -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     files(&root.join(folder))
         .into_iter()
@@ -268,6 +290,15 @@ mod tests {
         let product = Source::new("src/x.rs", text).product;
         assert!(product.contains("fn a") && product.contains("fn c") && product.contains("fn e"), "{product}");
         assert!(!product.contains("unwrap") && !product.contains("use d"), "{product}");
+    }
+
+    #[test]
+    fn files_of_tests_are_found_by_their_declaration() {
+        let in_folder =
+            Source::new("src/faults/mod.rs", "mod a;\n#[cfg(test)]\nmod conformance;\n#[cfg(test)]\nmod b { }");
+        assert_eq!(test_files(&in_folder), ["src/faults/conformance.rs"]);
+        let beside = Source::new("src/plan/lower.rs", "#[cfg(test)]\nmod cases;");
+        assert_eq!(test_files(&beside), ["src/plan/lower/cases.rs"]);
     }
 
     #[test]
