@@ -5,6 +5,7 @@
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::source::Region;
+use super::substitute::UNKNOWN;
 use super::suggest;
 use super::tree::{Name, Node, Value};
 use crate::model::Template;
@@ -193,11 +194,27 @@ fn plain(error: impl Fn(String) -> Diagnostic, message: &str, label: &str) -> Di
 }
 
 fn unknown_kind(error: impl Fn(String) -> Diagnostic, found: &str, known: &[&str], label: &str) -> Diagnostic {
+    if known.contains(&"equals") {
+        return match suggest::nearest(found, known.iter().copied()) {
+            Some(meant) => {
+                error(format!("`{label}` knows no comparison `{found}`")).help(format!("did you mean `{meant}`?"))
+            }
+            None => error(format!("`{label}` names no comparison"))
+                .help(format!("write `{{equals: {found}}}`; there are {}", suggest::list(known.iter().copied()))),
+        };
+    }
     if LATER.contains(&found) {
         return error(format!("this version has no `{found}` under `{label}` yet"))
             .help(format!("known here: {}", suggest::list(known.iter().copied())));
     }
-    error(format!("`{label}` knows no `{found}`")).help(suggest::help(found, known, "here"))
+    let diagnostic = error(format!("`{label}` knows no `{found}`"));
+    match suggest::nearest(found, known.iter().copied()) {
+        None if known.contains(&"command") && found.contains(['/', ' ', '.']) => {
+            let words = found.split_whitespace().collect::<Vec<_>>().join(", ");
+            diagnostic.help(format!("write `{label}: {{command: [{words}]}}`"))
+        }
+        _ => diagnostic.help(suggest::help(found, known, "here")),
+    }
 }
 
 /// What is decoded: a value, or a list of entries that stands for a mapping (a command and what is written beside it).
@@ -250,12 +267,20 @@ impl<'a> De<'a> {
     fn text(&self) -> Result<String, Trouble> {
         let View::Node(node) = self.node else { return self.wanted("a single value") };
         let Some(text) = node.text() else { return self.wanted("a single value") };
+        if text.contains(UNKNOWN) {
+            return Err(Trouble::Said);
+        }
         if self.raw || !text.contains("${") {
             return Ok(text.to_owned());
         }
         match Template::parse(text) {
             Ok(template) => match (template.as_literal(), template.references().next()) {
                 (Some(literal), _) => Ok(literal),
+                (None, Some(_)) if self.label == "query" => Err(Trouble::Plain(
+                    "values do not belong into the text of a query; \
+                     write `$1` in it, and the value under `args: [\"${…}\"]`"
+                        .to_owned(),
+                )),
                 (None, Some(reference)) => Err(Trouble::Plain(format!(
                     "`${{{reference}}}` is known only when the drill runs, this must be known when it is planned; \
                      use a value, or a `${{params.…}}`"
@@ -389,7 +414,7 @@ impl<'de, 'a: 'de> Deserializer<'de> for De<'a> {
             }
         };
         let access = Entries { entries: entries.iter(), value: None, label: self.label, cx: self.cx };
-        let hidden = |field: &str| entries.iter().any(|(key, _, n)| *key == field && self.cx.is_wrong(n));
+        let hidden = |field: &str| entries.iter().any(|(key, _, n)| self.cx.is_wrong(n) && meant(key, field));
         match visitor.visit_map(access) {
             Err(Trouble::Missing(field)) if hidden(field) => Err(Trouble::Said),
             Err(Trouble::UnknownField(field, known)) => {
@@ -428,6 +453,11 @@ impl<'de, 'a: 'de> Deserializer<'de> for De<'a> {
         let is_words = matches!((self.node, &content.value), (View::Command(..), Value::Sequence(_)));
         if !matches!(content.value, Value::Mapping(_)) && !is_words && !content.is_null() {
             let found = content.text().map_or_else(|| content.kind().to_owned(), |t| format!("`{t}`"));
+            if let (Some(text), true) = (content.text(), fields.contains(&"argv")) {
+                let words = text.split_whitespace().collect::<Vec<_>>().join(", ");
+                let reason = "a command is a list of words: there is no shell that splits a text";
+                return Err(Trouble::Plain(format!("{reason}; write `{}: [{words}]`", self.label)));
+            }
             let keys = suggest::list(fields.iter().copied());
             return Err(Trouble::Plain(format!("expected a mapping, found {found}; its keys are {keys}")));
         }
@@ -465,6 +495,9 @@ impl<'de, 'a: 'de> Deserializer<'de> for De<'a> {
                     Err(Trouble::Said)
                 }
             },
+            Value::Sequence(_) if variants.contains(&"command") => {
+                Err(Trouble::Plain(format!("a list of words needs its key; write `{}: {{command: […]}}`", self.label)))
+            }
             _ => self.wanted(&format!("one of {}", suggest::list(variants.iter().copied()))),
         }
     }
@@ -476,6 +509,11 @@ impl<'de, 'a: 'de> Deserializer<'de> for De<'a> {
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Trouble> {
         visitor.visit_unit()
     }
+}
+
+/// A key that is there but wrong, or misspelt, is not missing besides.
+fn meant(key: &str, field: &str) -> bool {
+    key == field || suggest::nearest(key, [field]).is_some()
 }
 
 fn entry((name, node): &(Name, Node)) -> (&str, Region, &Node) {
@@ -527,6 +565,9 @@ impl<'de, 'a: 'de> MapAccess<'de> for Entries<'_, 'a> {
     }
 }
 
+/// What stands under a kind that is written alone.
+static NOTHING: Node = Node { region: Region { file: 0, start: 0, end: 0 }, value: Value::Mapping(Vec::new()) };
+
 /// The kind of something, and what stands under it.
 struct Kind<'a> {
     name: &'a str,
@@ -570,6 +611,17 @@ impl<'de, 'a: 'de> Kind<'a> {
             Trouble::Plain(format!("`{name}` says nothing alone; write `{name}: …` with its parameters"))
         })
     }
+
+    /// A kind alone, whose parameters all have defaults.
+    fn alone<T: DeserializeSeed<'de>>(&self, seed: T) -> Result<T::Value, Trouble> {
+        let content = De { node: View::Node(&NOTHING), region: self.at, label: self.name, cx: self.of.cx, raw: false };
+        match seed.deserialize(content) {
+            Err(Trouble::Plain(_)) => {
+                Err(Trouble::Plain(format!("`{0}` says nothing alone; write `{0}: …` with its parameters", self.name)))
+            }
+            other => other,
+        }
+    }
 }
 
 impl<'de, 'a: 'de> VariantAccess<'de> for Kind<'a> {
@@ -585,7 +637,7 @@ impl<'de, 'a: 'de> VariantAccess<'de> for Kind<'a> {
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Trouble> {
-        let content = self.content()?;
+        let Some(content) = self.content else { return self.alone(seed) };
         self.inside(seed.deserialize(content))
     }
 

@@ -3,6 +3,7 @@
 use super::source::{Region, SourceText, Sources};
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::cell::RefCell;
+use std::path::Path;
 use std::sync::Arc;
 
 /// How bad it is.
@@ -134,10 +135,19 @@ fn window(line: &str, start: usize, end: usize) -> (std::borrow::Cow<'_, str>, s
     (line[from..to].into(), start - from..end.min(to) - from)
 }
 
-/// Draws all of them, with an empty line after each.
+/// Draws all of them, file by file and from top to bottom, with an empty line after each.
 #[must_use]
 pub fn render_all(diagnostics: &[Diagnostic], style: RenderStyle) -> String {
-    diagnostics.iter().map(|d| d.render(style) + "\n").collect()
+    let mut files: Vec<&Path> = Vec::new();
+    for diagnostic in diagnostics {
+        if !files.contains(&diagnostic.source.path.as_path()) {
+            files.push(&diagnostic.source.path);
+        }
+    }
+    let file = |d: &Diagnostic| files.iter().position(|f| *f == d.source.path);
+    let mut sorted: Vec<&Diagnostic> = diagnostics.iter().collect();
+    sorted.sort_by_key(|d| (file(d), d.start));
+    sorted.iter().map(|d| d.render(style) + "\n").collect()
 }
 
 /// Collects what is wrong while a file is read; bounded, and each thing once.

@@ -8,22 +8,24 @@ use super::tree::{Name, Node, Value};
 /// The entries of a mapping that are read one after the other.
 pub struct Fields<'a> {
     entries: &'a [(Name, Node)],
-    label: &'a str,
+    label: String,
     region: Region,
     said: &'a Diagnostics,
     known: Vec<&'a str>,
 }
 
 impl<'a> Fields<'a> {
-    /// Of a mapping; anything else is reported.
+    /// Of a mapping; anything else is reported. `label` is how it is called in a message.
     #[must_use]
-    pub fn of(node: &'a Node, label: &'a str, said: &'a Diagnostics) -> Option<Self> {
+    pub fn of(node: &'a Node, label: &str, said: &'a Diagnostics) -> Option<Self> {
         let Value::Mapping(entries) = &node.value else {
-            let message = format!("`{label}` is {}, but it is written as `key: value` pairs", node.kind());
-            said.push(said.error(node.region, message).help(format!("write `{label}: {{key: value, …}}`")));
+            let message = format!("{label} is written as `key: value` pairs, but this is {}", node.kind());
+            said.push(
+                said.error(node.region, message).help("write `{key: value, …}`, or the keys on lines of their own"),
+            );
             return None;
         };
-        Some(Self { entries, label, region: node.region, said, known: Vec::new() })
+        Some(Self { entries, label: label.to_owned(), region: node.region, said, known: Vec::new() })
     }
 
     /// An entry, if it is there; a key without a value is reported.
@@ -47,7 +49,7 @@ impl<'a> Fields<'a> {
     pub fn require(&mut self, key: &'a str, example: &str) -> Option<&'a Node> {
         let found = self.get(key);
         if found.is_none() && !self.entries.iter().any(|(name, _)| name.text == key) {
-            let error = self.said.error(self.region, format!("`{}` needs `{key}`", self.label));
+            let error = self.said.error(self.region, format!("{} needs `{key}`", self.label));
             self.said.push(error.help(format!("add `{example}`")));
         }
         found
@@ -91,9 +93,9 @@ impl<'a> Fields<'a> {
     }
 
     /// Reports every key that nobody asked for.
-    pub fn finish(self, what: &str) {
+    pub fn finish(self) {
         for (name, _) in self.entries.iter().filter(|(name, _)| !self.known.contains(&name.text.as_str())) {
-            let error = self.said.error(name.region, format!("{what} has no key `{}`", name.text));
+            let error = self.said.error(name.region, format!("{} has no key `{}`", self.label, name.text));
             self.said.push(error.help(suggest::help(&name.text, &self.known, "keys")));
         }
     }

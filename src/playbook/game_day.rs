@@ -110,7 +110,7 @@ pub fn game_day(ast: &Ast) -> Option<GameDay> {
 
 /// Reads it, with everything that is wrong.
 pub(super) fn parse(root: &Node, said: &Diagnostics) -> Option<GameDay> {
-    let mut fields = Fields::of(root, "game day", said)?;
+    let mut fields = Fields::of(root, "a game day", said)?;
     if let Some(name) = fields.text("game_day")
         && !super::is_dashed(&name.text)
     {

@@ -25,7 +25,7 @@ pub(super) fn kind(root: &Node, said: &Diagnostics) -> Option<FileKind> {
 /// The sections of a drill.
 #[must_use]
 pub fn drill<'a>(root: &'a Node, said: &'a Diagnostics) -> DrillAst<'a> {
-    let Some(mut top) = Fields::of(root, "the playbook", said) else { return DrillAst::default() };
+    let Some(mut top) = Fields::of(root, "a playbook", said) else { return DrillAst::default() };
     let name = top.require("drill", "drill: NAME");
     let mut drill = DrillAst {
         name: name.and_then(|n| text_of(n, "drill", said)),
@@ -48,7 +48,7 @@ pub fn drill<'a>(root: &'a Node, said: &'a Diagnostics) -> DrillAst<'a> {
     for (steps, key) in drill.phases.iter_mut().zip(PHASES) {
         *steps = top.list(key).iter().filter_map(|node| step(node, said, 0)).collect();
     }
-    top.finish("a playbook");
+    top.finish();
     drill
 }
 
@@ -57,6 +57,7 @@ fn step<'a>(node: &'a Node, said: &'a Diagnostics, depth: usize) -> Option<StepA
     Fields::of(node, "a step", said)?;
     let mut verbs: Vec<(Word, &(Name, Node))> = Vec::new();
     let mut modifiers = Vec::new();
+    let mut unknown = false;
     for entry in node.entries() {
         let key = entry.0.text.as_str();
         if let Some((_, word)) = Word::ALL.iter().find(|(text, _)| *text == key) {
@@ -64,8 +65,13 @@ fn step<'a>(node: &'a Node, said: &'a Diagnostics, depth: usize) -> Option<StepA
         } else if COMMON.contains(&key) || SPECIAL.contains(&key) {
             modifiers.push(entry);
         } else {
+            unknown = true;
             unknown_key(entry, said);
         }
+    }
+    if verbs.is_empty() && unknown {
+        // What was misspelt may well be the verb.
+        return None;
     }
     let (word, verb) = one_verb(node, &verbs, said)?;
     modifiers.retain(|entry| fits(word, entry, said));
@@ -133,11 +139,18 @@ fn fits(word: Word, (name, node): &(Name, Node), said: &Diagnostics) -> bool {
 
 fn inner_steps<'a>(node: &'a Node, said: &'a Diagnostics, depth: usize) -> Vec<StepAst<'a>> {
     if depth >= DEEPEST_PARALLEL {
-        said.push(said.error(node.region, format!("`parallel` is nested deeper than {DEEPEST_PARALLEL} times")));
+        said.push(
+            said.error(node.region, format!("`parallel` is nested deeper than {DEEPEST_PARALLEL} times"))
+                .help("steps that run at the same time can stand in one `parallel`"),
+        );
         return Vec::new();
     }
     match &node.value {
-        Value::Sequence(items) if !items.is_empty() => items.iter().filter_map(|n| step(n, said, depth + 1)).collect(),
+        Value::Sequence(items) if items.is_empty() => {
+            said.push(said.error(node.region, "`parallel` holds no steps").help(example(Word::Parallel)));
+            Vec::new()
+        }
+        Value::Sequence(items) => items.iter().filter_map(|n| step(n, said, depth + 1)).collect(),
         _ => {
             let message = format!("`parallel` is a list of steps, but this is {}", node.kind());
             said.push(said.error(node.region, message).help("write `parallel: [{run: …}, {run: …}]`"));

@@ -8,6 +8,9 @@ use super::tree::{Node, Value};
 use crate::model::{Part, Reference, Template, TemplateError};
 use std::collections::BTreeMap;
 
+/// Stands for what could not be filled in, so that nothing is said about it a second time.
+pub const UNKNOWN: char = '\u{fffc}';
+
 /// What the first words of references can be.
 const ROOTS: [&str; 7] = ["params", "env", "secrets", "targets", "steps", "staging", "run"];
 
@@ -86,22 +89,22 @@ fn unescaped(text: &str, name: &str) -> Option<usize> {
 fn replacement(reference: &Reference, at: Region, known: &Known<'_>, said: &Diagnostics) -> Option<String> {
     match reference {
         Reference::Param(name) => match known.params.get(name) {
-            Some(value) => Some(value.clone().unwrap_or_else(|| "?".to_owned())),
+            Some(value) => Some(value.clone().unwrap_or_else(|| UNKNOWN.to_string())),
             None => {
                 let names: Vec<&str> = known.params.keys().map(String::as_str).collect();
                 let error = said.error(inside(at, reference, said), format!("there is no parameter `{name}`"));
                 said.push(error.help(suggest::help(name, &names, "params")));
-                None
+                Some(UNKNOWN.to_string())
             }
         },
-        Reference::Env(name) => (known.env)(name).or_else(|| {
+        Reference::Env(name) => (known.env)(name).map(|text| text.replace(UNKNOWN, "")).or_else(|| {
             let message = format!("the environment variable `{name}` is not set");
             let error = said.error(inside(at, reference, said), message);
             said.push(error.help(format!(
                 "set it, or use a parameter with a default: `params: {{{}: {{default: …}}}}`",
                 name.to_lowercase()
             )));
-            None
+            Some(UNKNOWN.to_string())
         }),
         _ => None,
     }

@@ -58,7 +58,7 @@ pub fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 pub fn help<'a>(word: &str, known: &[&'a str], what: &str) -> String {
     match nearest(word, known.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None if known.is_empty() => format!("there is no {what} here"),
+        None if known.is_empty() => format!("no {what} are declared"),
         None => format!("known {what}: {}", list(known.iter().copied())),
     }
 }

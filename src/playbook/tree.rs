@@ -6,7 +6,7 @@
 
 use super::diagnostic::Diagnostics;
 use super::source::Region;
-use serde_yaml::granit_parser::{self as yaml, ErrorKind, Event, Parser, ScalarStyle, ScanError};
+use serde_yaml::granit_parser::{self as yaml, ErrorKind, Event, Parser, ScalarStyle, ScanError, StructureStyle};
 use std::collections::{HashMap, HashSet};
 
 /// A file may be so long.
@@ -59,7 +59,9 @@ impl Node {
         match &self.value {
             Value::Scalar { .. } if self.is_null() => "nothing",
             Value::Scalar { .. } => "a single value",
+            Value::Sequence(items) if items.is_empty() => "an empty list",
             Value::Sequence(_) => "a list",
+            Value::Mapping(entries) if entries.is_empty() => "an empty mapping",
             Value::Mapping(_) => "a mapping",
         }
     }
@@ -144,6 +146,7 @@ pub fn parse(file: u16, diagnostics: &Diagnostics) -> Option<Node> {
 
 /// A list or mapping that is not closed yet.
 struct Open {
+    flow: bool,
     node: Node,
     anchor: usize,
     key: Option<Name>,
@@ -221,20 +224,24 @@ impl Builder<'_> {
             }
             Event::Scalar(text, style, anchor, _) => {
                 let plain = style == ScalarStyle::Plain;
+                if text.contains(super::substitute::UNKNOWN) {
+                    self.wrong(region, "the character U+FFFC stands for an object that is not there", "take it out");
+                    return Err(Stop);
+                }
                 let node = Node { region, value: Value::Scalar { text: text.into_owned(), plain } };
                 self.keep_anchor(anchor, &node);
                 let bytes = node.weight().1;
                 self.add(node, 1, bytes)
             }
-            Event::SequenceStart(_, anchor, _) => self.begin(region, Value::Sequence(Vec::new()), anchor),
-            Event::MappingStart(_, anchor, _) => self.begin(region, Value::Mapping(Vec::new()), anchor),
+            Event::SequenceStart(style, anchor, _) => self.begin(region, Value::Sequence(Vec::new()), style, anchor),
+            Event::MappingStart(style, anchor, _) => self.begin(region, Value::Mapping(Vec::new()), style, anchor),
             Event::SequenceEnd | Event::MappingEnd => self.end(region),
             Event::Alias(id) => self.alias(id, region),
             _ => Ok(()),
         }
     }
 
-    fn begin(&mut self, region: Region, value: Value, anchor: usize) -> Result<(), Stop> {
+    fn begin(&mut self, region: Region, value: Value, style: StructureStyle, anchor: usize) -> Result<(), Stop> {
         if self.open.len() >= DEEPEST {
             self.wrong(
                 region,
@@ -243,7 +250,8 @@ impl Builder<'_> {
             );
             return Err(Stop);
         }
-        self.open.push(Open { node: Node { region, value }, anchor, key: None, keys: HashSet::new() });
+        let flow = style == StructureStyle::Flow;
+        self.open.push(Open { flow, node: Node { region, value }, anchor, key: None, keys: HashSet::new() });
         Ok(())
     }
 
@@ -255,8 +263,8 @@ impl Builder<'_> {
             Value::Mapping(entries) => entries.last().map(|(_, n)| n.region.end),
             Value::Scalar { .. } => None,
         };
-        let flow = region.end > region.start;
-        done.node.region.end = if flow { region.end } else { last.unwrap_or(region.end) }.max(done.node.region.start);
+        done.node.region.end =
+            if done.flow { region.end } else { last.unwrap_or(region.end) }.max(done.node.region.start);
         self.keep_anchor(done.anchor, &done.node);
         self.add(done.node, 1, 0)
     }
@@ -348,10 +356,28 @@ impl Builder<'_> {
             let error = error.label("YAML reads this brace as the begin of a mapping");
             return self.diagnostics.push(error.help(format!("write `\"{raw}\"`")));
         }
+        if let Some(open) = self.unclosed(at) {
+            let bracket = &text[open.start..=open.start];
+            let line = self.diagnostics.sources.of(open).position(at).0;
+            let region = self.at(open.start, open.start + 1);
+            let error = self.diagnostics.error(region, format!("this `{bracket}` is not closed"));
+            let error = error.label(format!("line {line} does not belong into it any more"));
+            let close = if bracket == "[" { "]" } else { "}" };
+            return self.diagnostics.push(error.help(format!("add the closing `{close}`")));
+        }
         let (reason, help) = explain(error.kind());
         let region = self.at(at, at + 1);
         let error = self.diagnostics.error(region, "this is not YAML").label(reason.unwrap_or_else(|| error.info()));
         self.diagnostics.push(error.help(help));
+    }
+}
+
+impl Builder<'_> {
+    /// The innermost `{` or `[` that was opened in an earlier line than the error stands in.
+    fn unclosed(&self, at: usize) -> Option<Region> {
+        let open = self.open.last().filter(|o| o.flow)?.node.region;
+        let source = self.diagnostics.sources.of(open);
+        (source.position(open.start).0 < source.position(at).0).then_some(open)
     }
 }
 

@@ -16,7 +16,6 @@ pub(super) fn check(cx: &Cx<'_>, node: &Node) {
             ("matches", Some(pattern)) => regex(cx, pattern, value.region),
             ("at_least" | "at_most", Some(_)) => drop(number(cx, &key.text, value)),
             ("between", _) => between(cx, value),
-            ("query", Some(text)) => no_values_in_sql(cx, text, value.region),
             (key, _) if FREE.contains(&key) => {}
             _ => check(cx, value),
         }
@@ -31,7 +30,9 @@ pub(super) fn cel(cx: &Cx<'_>, source: &str, at: Region, variables: &[&str]) {
         Err(errors) => {
             let why = errors.to_string();
             let why = why.lines().find(|l| l.contains("ERROR")).unwrap_or(why.as_str());
-            let why = why.split_once(": ").map_or(why, |(_, w)| w.split_once(": ").map_or(w, |(_, w)| w));
+            let why = why.split_once("Syntax error: ").map_or(why, |(_, w)| w);
+            let why = why.split(" expecting ").next().unwrap_or(why);
+            let why = why.replace("mismatched input '<EOF>'", "it ends too early");
             let help = format!(
                 "write it like `{}`",
                 if variables.contains(&"value") { "value.members.size() == 3" } else { "params.mode == \"sync\"" }
@@ -86,12 +87,5 @@ fn between(cx: &Cx<'_>, node: &Node) {
             "no number lies in this range",
             format!("the lower end comes first: `between: [{high}, {low}]`"),
         );
-    }
-}
-
-fn no_values_in_sql(cx: &Cx<'_>, text: &str, at: Region) {
-    if text.contains("${") {
-        let help = "write `$1` in the query and the value under `args: [\"${…}\"]`";
-        cx.wrong(at, "values do not belong into the text of a query", help);
     }
 }

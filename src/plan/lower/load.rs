@@ -172,11 +172,13 @@ fn judged(cx: &Cx<'_>, spec: &ServiceSpec, node: Option<&Node>, rate: f64, timeo
     let default = Service::default();
     let at = |key: &str| node.and_then(|n| n.get(key).or(Some(n))).map(|n| n.region).unwrap_or_default();
     let time = |d: Option<Dur>, default: Duration| d.map_or(default, |d| d.0);
+    // The window in which a service is judged, so that it holds enough operations.
+    let window = if rate > 0.0 { (20.0 / rate).clamp(1.0, 86_400.0) } else { 1.0 };
     let service = Service {
         availability: spec.availability.map_or(default.availability, |Percent(share)| share),
         latency: spec.latency.map(|d| d.0),
         deadline: time(spec.deadline, default.deadline.min(timeout)),
-        stable: time(spec.stable, default.stable),
+        stable: time(spec.stable, default.stable.max(Duration::from_secs_f64(window))),
         merge: time(spec.merge, default.merge),
     };
     if service.availability <= 0.0 {
@@ -197,7 +199,6 @@ fn judged(cx: &Cx<'_>, spec: &ServiceSpec, node: Option<&Node>, rate: f64, timeo
     if service.deadline.is_zero() {
         cx.wrong(at("deadline"), "no answer comes within no time", "write it like 1s");
     }
-    let window = if rate > 0.0 { (20.0 / rate).max(1.0) } else { 1.0 };
     if service.stable.as_secs_f64() < window {
         let message = format!("`stable` is shorter than the {window} s that a rate of {rate}/s needs to be judged");
         cx.wrong(at("stable"), message, format!("write `stable: {}s` or more", window.ceil()));
@@ -293,9 +294,9 @@ pub(super) fn guards(cx: &Cx<'_>, sections: &DrillAst<'_>) -> Guards {
                 cx.wrong(node.region, "`max_duration` stands here twice", "keep one of them");
             }
             limited = true;
-            if let Some(mut fields) = Fields::of(node, "guard", cx.said) {
+            if let Some(mut fields) = Fields::of(node, "a guard", cx.said) {
                 fields.get("max_duration");
-                fields.finish("this guard");
+                fields.finish();
             }
             found.max_duration = cx.some_time(limit, "max_duration").unwrap_or(found.max_duration);
             continue;
@@ -317,7 +318,7 @@ fn guard(cx: &Cx<'_>, node: &Node) -> Option<GuardPlan> {
     references::check(cx, node, Stage::Run, &no_steps);
     expressions::check(cx, &kind);
     let probe = cx.decode::<ProbeSpec>(&kind, "guard");
-    let mut fields = Fields::of(node, "guard", cx.said)?;
+    let mut fields = Fields::of(node, "a guard", cx.said)?;
     let name = fields.require("name", "name: WHAT MUST HOLD").and_then(|n| cx.decode::<String>(n, "name"));
     let every = fields.get("every").map_or(Some(Duration::from_secs(1)), |n| cx.some_time(n, "every"));
     let tolerate = fields.get("tolerate").map_or(Some(0), |n| cx.decode::<u32>(n, "tolerate"));

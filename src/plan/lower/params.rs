@@ -4,7 +4,7 @@ use super::Inputs;
 use crate::playbook::ast::DrillAst;
 use crate::playbook::decode::decode;
 use crate::playbook::fields::Fields;
-use crate::playbook::substitute::{Known, substitute};
+use crate::playbook::substitute::{Known, UNKNOWN, substitute};
 use crate::playbook::tree::{Name, Node};
 use crate::playbook::{Diagnostics, is_snake, suggest};
 use std::collections::BTreeMap;
@@ -60,18 +60,26 @@ fn declared(
     }
     let nothing = Params::new();
     let node = substitute(node, &Known { params: &nothing, env: inputs.env }, said);
-    let mut fields = Fields::of(&node, &name.text, said)?;
+    let mut fields = Fields::of(&node, "a parameter", said)?;
     let default = fields.get("default").and_then(|n| decode::<String>(n, "default", said));
     let wrong_default = default.is_none() && node.get("default").is_some();
     fields.get("description");
-    fields.finish("a parameter");
+    fields.finish();
     let given = inputs.params.get(&name.text).cloned();
     let in_matrix = sections.matrix.iter().any(|(m, _)| m.text == name.text);
     if given.is_none() && default.is_none() && !in_matrix && !wrong_default {
         let error = said.error(name.region, format!("the parameter `{}` has no value", name.text));
         said.push(error.help(format!("run with `--param {}=VALUE`, or give it a `default`", name.text)));
     }
-    given.or(default)
+    let value = given.or(default)?;
+    if value.contains(UNKNOWN) {
+        said.push(
+            said.error(name.region, format!("the value of `{}` holds the character U+FFFC", name.text))
+                .help("take it out"),
+        );
+        return None;
+    }
+    Some(value)
 }
 
 /// The values of one parameter in a matrix.

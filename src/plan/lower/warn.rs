@@ -14,7 +14,9 @@ const FAILURES: u32 = 3;
 
 pub(super) fn about(cx: &Cx<'_>, sections: &DrillAst<'_>, drill: &Drill) {
     if let Some(name) = &sections.name
-        && drill.workloads.is_empty()
+        && sections.workloads.is_empty()
+        && sections.objectives.is_empty()
+        && !cx.said.failed()
     {
         cx.warn(
             name.region,

@@ -115,10 +115,10 @@ enum Script {
 }
 
 pub(super) fn staging(cx: &Cx<'_>, node: &Node) -> Option<StagingPlan> {
-    let mut fields = Fields::of(node, "staging", cx.said)?;
+    let mut fields = Fields::of(node, "`staging`", cx.said)?;
     let embedded = fields.get("embedded");
     let (up, down) = (fields.get("up"), fields.get("down"));
-    fields.finish("`staging`");
+    fields.finish();
     references::check(cx, node, Stage::Staging, &no_steps);
     match (embedded, up, down) {
         (Some(embedded), None, None) => {
