@@ -1,0 +1,100 @@
+//! Where a lane keeps the level that its workload's `service` asks for: the sliding windows of sustained service.
+
+use super::lane::{Lane, nanos};
+
+/// Starts of windows that do not meet the level, as closed ranges in order.
+#[derive(Debug)]
+pub(super) struct Level {
+    bad: Vec<(i64, i64)>,
+    /// Width of a window: max(1 s, 20/r).
+    pub window: i64,
+    /// How long service must hold: `stable`, and at least one window.
+    pub hold: i64,
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    all: u64,
+    served: u64,
+    slow: u64,
+}
+
+impl Window {
+    fn add(&mut self, lane: &Lane, i: usize, limit: i64) {
+        self.all += 1;
+        if lane.served(i) {
+            self.served += 1;
+            self.slow += u64::from(lane.done(i) - lane.due(i) > limit);
+        }
+    }
+
+    fn drop(&mut self, lane: &Lane, i: usize, limit: i64) {
+        self.all -= 1;
+        if lane.served(i) {
+            self.served -= 1;
+            self.slow -= u64::from(lane.done(i) - lane.due(i) > limit);
+        }
+    }
+
+    /// Share served ≥ availability, p99 ≤ latency (not more than one served operation in a hundred is slower), and
+    /// seen: half of what should be in it decides nothing.
+    fn meets(&self, availability: f64, expected: f64) -> bool {
+        let share = self.served as f64 >= availability * self.all as f64 - 1e-9;
+        let quick = self.served - self.slow >= (self.served * 99).div_ceil(100);
+        share && quick && self.all as f64 >= expected / 2.0
+    }
+}
+
+impl Level {
+    pub fn of(lane: &Lane) -> Self {
+        let window = (lane.period.saturating_mul(20)).max(1_000_000_000);
+        let hold = nanos(lane.service.stable).max(window);
+        Self { bad: bad(lane, window), window, hold }
+    }
+
+    /// The first bad range that is not over before `at`.
+    pub fn next_bad(&self, at: i64) -> Option<(i64, i64)> {
+        self.bad.get(self.bad.partition_point(|(_, end)| *end < at)).copied()
+    }
+}
+
+/// The content of the window (s, s + w] changes where an operation leaves it (s = due) and where one enters it
+/// (s = due − w); between two such moments it is the same.
+fn bad(lane: &Lane, window: i64) -> Vec<(i64, i64)> {
+    let limit = lane.service.latency.map_or(i64::MAX, nanos);
+    let expected = (window as f64) / (lane.period as f64);
+    let (n, mut leave, mut enter) = (lane.len(), 0, 0);
+    let (mut content, mut ranges) = (Window::default(), Vec::<(i64, i64)>::new());
+    if n == 0 {
+        return ranges;
+    }
+    let (first, last) = (lane.due(0) - lane.period, lane.end() - window);
+    while leave < n {
+        let entry = (enter < n).then(|| lane.due(enter) - window);
+        let at = entry.map_or(lane.due(leave), |entry| entry.min(lane.due(leave)));
+        while enter < n && lane.due(enter) - window <= at {
+            content.add(lane, enter, limit);
+            enter += 1;
+        }
+        while leave < n && lane.due(leave) <= at {
+            content.drop(lane, leave, limit);
+            leave += 1;
+        }
+        if at > last {
+            break;
+        }
+        let next = next_change(lane, window, leave, enter).min(last.max(at));
+        if next >= first && !content.meets(lane.service.availability, expected) {
+            match ranges.last_mut() {
+                Some(range) if range.1 >= at => range.1 = next,
+                _ => ranges.push((at.max(first), next)),
+            }
+        }
+    }
+    ranges
+}
+
+fn next_change(lane: &Lane, window: i64, leave: usize, enter: usize) -> i64 {
+    let due = |i: usize| if i < lane.len() { lane.due(i) } else { i64::MAX };
+    due(leave).min(due(enter).saturating_sub(window))
+}

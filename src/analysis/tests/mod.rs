@@ -1,0 +1,6 @@
+//! Records made by hand and what must come out of them, number by number.
+
+mod builder;
+mod formulas;
+mod ledgers;
+mod verdicts;

@@ -1,0 +1,110 @@
+//! One workload: counts, latency, outages, recoveries, its ledger and its series, put together.
+
+use super::lane::{Lane, by_due};
+use super::loss::{self, Chapter};
+use super::recovery::{Clock, Judged, Measured};
+use super::story::Story;
+use super::{WorkloadResult, ledger, numbers, outage};
+use crate::event::{ReadBack, WorkloadSeal};
+use crate::model::{Action, Interval, OpRecord, Span};
+use std::collections::BTreeMap;
+
+/// What all workloads share.
+pub(super) struct Context<'a> {
+    pub story: &'a Story,
+    pub clocks: &'a [Clock],
+    pub stalls: &'a [Span],
+    pub read_backs: &'a BTreeMap<String, ReadBack>,
+}
+
+/// A workload's result, and what only its neighbours and the verdict need.
+pub(super) struct Measurement {
+    pub result: WorkloadResult,
+    pub judged: Vec<Judged>,
+    pub books: Option<ledger::Books>,
+    pub notes: Vec<String>,
+}
+
+/// Measures one workload by its own operations.
+pub(super) fn measure(seal: &WorkloadSeal, ops: &[OpRecord], context: &Context) -> Measurement {
+    let main = main_action(seal, ops);
+    let order = by_due(ops, |op| op.action == main);
+    let lane = Lane::new(ops, &order, &seal.service, seal.rate, context.stalls);
+    let t0 = context.story.t0;
+    let chosen = order.iter().map(|place| &ops[*place as usize]);
+    let operations = numbers::counts(chosen, lane.deadline);
+    let reads = (main == Action::Write && ops.iter().any(|op| op.action == Action::Read))
+        .then(|| numbers::counts(ops.iter().filter(|op| op.action == Action::Read), lane.deadline));
+    let (latency, lateness) = (numbers::latency(ops, &order), numbers::lateness(ops, &order));
+    let series = numbers::series(ops, &order, &lane, t0);
+    drop(order);
+    let measured = Measured::of(lane);
+    let judged: Vec<Judged> = context.clocks.iter().map(|clock| recover(&measured, clock)).collect();
+    let (lane, runs) = (&measured.lane, &measured.runs);
+    let mut notes = Vec::new();
+    let books = (seal.writers > 0).then(|| ledger::settle(seal, ops, context.story, context.read_backs, &mut notes));
+    let result = WorkloadResult {
+        name: seal.name.clone(),
+        kind: seal.kind.clone(),
+        probe_of: seal.probe_of.clone(),
+        operations,
+        reads,
+        latency,
+        lateness,
+        recoveries: Vec::new(),
+        outages: runs.iter().map(|run| run.shown(lane, t0)).collect(),
+        longest: runs.iter().filter_map(|run| run.downtime(lane)).max_by_key(|i| i.best),
+        downtime: outage::sum(runs.iter().filter_map(|run| run.downtime(lane))),
+        lost_time: numbers::lost_time(lane),
+        degraded: numbers::degraded(lane, runs, measured.level.window),
+        ledger: None,
+        series,
+    };
+    Measurement { result, judged, books, notes }
+}
+
+fn recover(measured: &Measured, clock: &Clock) -> Judged {
+    if measured.lane.len() == 0 { Judged::unseen(&clock.fault) } else { measured.recover(clock) }
+}
+
+/// A ledger is judged by its writes, everything else by its visits; reads decide no outage.
+fn main_action(seal: &WorkloadSeal, ops: &[OpRecord]) -> Action {
+    let has = |action| ops.iter().any(|op| op.action == action);
+    if seal.writers > 0 || has(Action::Write) {
+        Action::Write
+    } else if has(Action::Visit) {
+        Action::Visit
+    } else {
+        Action::Read
+    }
+}
+
+/// Settles a ledger's loss, once its recoveries (its probe's included) are known.
+pub(super) fn settle(measurement: &mut Measurement, ops: &[OpRecord], context: &Context) -> Vec<String> {
+    let Some(mut books) = measurement.books.take() else { return Vec::new() };
+    let t0 = context.story.t0;
+    let chapters: Vec<Chapter> = context
+        .clocks
+        .iter()
+        .zip(&measurement.judged)
+        .filter(|(clock, _)| clock.leads)
+        .map(|(clock, judged)| Chapter { clock, back: judged.back })
+        .collect();
+    let internal = loss::count(&mut books, ops, &chapters, t0);
+    if let Some(first) = chapters.first() {
+        let (from, to) = window(first, &measurement.result, books.result.rpo_time, t0);
+        books.result.strip = loss::strip(&books, ops, from, to, t0);
+    }
+    measurement.result.ledger = Some(books.result);
+    internal
+}
+
+/// What the strip shows: from two seconds (or the oldest loss) before the fault to two seconds after the outage.
+fn window(first: &Chapter, result: &WorkloadResult, rpo: Option<Interval>, t0: i64) -> (i64, i64) {
+    const MARGIN: i64 = 2_000_000_000;
+    let clock = first.clock;
+    let oldest = clock.lo - rpo.map_or(0, |rpo| rpo.high) - MARGIN / 4;
+    let outages = result.outages.iter().filter_map(|outage| outage.to).map(|to| to.high + t0);
+    let over = outages.filter(|to| *to >= clock.lo).min().unwrap_or(clock.hi);
+    (oldest.min(clock.lo - MARGIN), over.max(clock.hi) + MARGIN)
+}
