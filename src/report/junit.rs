@@ -1,7 +1,7 @@
 //! `junit.xml`: a suite for the drill, a case for each objective, then for each step.
 //! A failure is a miss; an error is "could not be measured".
 
-use super::words;
+use super::{tables, words};
 use crate::analysis::{Analysis, ObjectiveResult, StepResult};
 use crate::event::StepOutcome;
 use crate::model::{RunState, Verdict};
@@ -34,7 +34,7 @@ fn nanos(n: i64) -> Duration {
 }
 
 fn objective(a: &Analysis, o: &ObjectiveResult) -> TestCase {
-    let name = format!("{} of {}", words::objective(o.objective.kind), o.objective.workload);
+    let name = tables::objective(a, o);
     let target = words::target(o.objective.kind, o.objective.target);
     let seen = format!("measured {}, target {target}: {}", words::actual(o), o.why);
     let mut case = TestCase::new(name, status(o.verdict, &seen, "objective"));

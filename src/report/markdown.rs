@@ -35,7 +35,7 @@ pub fn markdown(a: &Analysis) -> String {
     for table in [tables::objectives(a), tables::recovery(a), tables::workloads(a), tables::ledger(a, Classes::Seen)] {
         section(&mut out, &table);
     }
-    for table in [tables::faults(a), tables::steps(a), tables::stalls(a)] {
+    for table in [tables::losses(a), tables::faults(a), tables::steps(a), tables::stalls(a)] {
         section(&mut out, &table);
     }
     if !a.notes.is_empty() {

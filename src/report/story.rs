@@ -48,9 +48,10 @@ fn felt(a: &Analysis, w: &WorkloadResult, r: &Recovery) -> String {
         Attribution::Heal => ", once the fault was removed",
         Attribution::None => "",
     };
+    let flaps = if r.outages > 1 { format!(" at first, {} times in all", r.outages) } else { String::new() };
     match (r.perceived, r.sustained) {
         (Some(gap), Some(back)) => format!(
-            "Clients of {} could not work for {}; service was sustained {} after {after}{by}.",
+            "Clients of {} could not work for {}{flaps}; service was sustained {} after {after}{by}.",
             w.name,
             words::about(gap),
             words::about(back)

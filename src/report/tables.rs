@@ -1,7 +1,10 @@
 //! The tables that every format shows, as text with a tone: what stands in them, not how they are drawn.
 
 use super::words::{self, UNKNOWN};
-use crate::analysis::{Analysis, At, FaultResult, LedgerResult, Mark, Recovery, StepResult, WorkloadResult};
+use crate::analysis::{
+    Analysis, At, FaultResult, LedgerResult, Mark, ObjectiveResult, OpCounts, Percentiles, Recovery, StepResult,
+    WorkloadResult,
+};
 use crate::event::StepOutcome;
 use crate::model::{Interval, Verdict};
 
@@ -109,17 +112,25 @@ pub fn objectives(a: &Analysis) -> Table {
     let rows = a.objectives.iter().map(|o| {
         let tone = Tone::from(o.verdict);
         vec![
-            words::objective(o.objective.kind).into(),
-            o.objective.workload.as_str().into(),
+            objective(a, o).into(),
             words::target(o.objective.kind, o.objective.target).into(),
             Cell::toned(words::actual(o), tone),
             Cell::toned(format!("{} {}", words::sign(o.verdict), words::judged(o.verdict)), tone),
             Cell::toned(o.why.clone(), Tone::Faint),
         ]
     });
-    let columns =
-        [("objective", Left), ("workload", Left), ("target", Right), ("measured", Right), ("", Left), ("why", Left)];
+    let columns = [("objective", Left), ("target", Right), ("measured", Right), ("", Left), ("why", Left)];
     Table::new("Objectives", &columns, rows.collect())
+}
+
+/// `RTO of orders`, and after which fault where there were several.
+#[must_use]
+pub fn objective(a: &Analysis, o: &ObjectiveResult) -> String {
+    let name = format!("{} of {}", words::objective(o.objective.kind), o.objective.workload);
+    match &o.fault {
+        Some(fault) if a.faults.len() > 1 => format!("{name} after {fault}"),
+        _ => name,
+    }
 }
 
 /// What clients saw, workload by workload.
@@ -139,29 +150,46 @@ pub fn workloads(a: &Analysis) -> Table {
         ("p50", Right),
         ("p99", Right),
     ];
-    Table::new("What clients saw", &columns, a.workloads.iter().map(workload).collect())
+    let rows = a.workloads.iter().flat_map(|w| std::iter::once(workload(w)).chain(reads(w)));
+    Table::new("What clients saw", &columns, rows.collect())
 }
 
-fn workload(w: &WorkloadResult) -> Vec<Cell> {
-    let o = w.operations;
+/// Reads of a ledger decide no outage, so they have counts only.
+fn reads(w: &WorkloadResult) -> Option<Vec<Cell>> {
+    let mut row = vec![Cell::from(format!("{}, reads", w.name))];
+    row.extend(counts(w.reads.as_ref()?));
+    row.resize(12, Cell::toned("", Tone::Faint));
+    Some(row)
+}
+
+fn counts(o: &OpCounts) -> [Cell; 6] {
     let odd = |n: u64, tone| Cell::toned(words::count(n), if n == 0 { Tone::Faint } else { tone });
-    let latency = |f: fn(&crate::analysis::Percentiles) -> i64| {
-        w.latency.as_ref().map_or_else(|| UNKNOWN.to_owned(), |p| words::duration(f(p)))
-    };
-    vec![
-        w.name.as_str().into(),
+    [
         words::count(o.due).into(),
         words::count(o.ok).into(),
         odd(o.late, Tone::Bad),
         odd(o.fail, Tone::Bad),
         odd(o.unknown, Tone::Unsure),
         odd(o.missed, Tone::Bad),
-        odd(w.outages.len() as u64, Tone::Plain),
-        w.longest.map_or_else(|| "none".to_owned(), words::about).into(),
-        (if w.outages.is_empty() { "none".to_owned() } else { words::about(w.downtime) }).into(),
-        latency(|p| p.p50).into(),
-        latency(|p| p.p99).into(),
     ]
+}
+
+fn workload(w: &WorkloadResult) -> Vec<Cell> {
+    let latency = |f: fn(&Percentiles) -> i64| {
+        w.latency.as_ref().map_or_else(|| UNKNOWN.to_owned(), |p| words::duration(f(p))).into()
+    };
+    let none = w.outages.is_empty();
+    let mut row: Vec<Cell> = vec![w.name.as_str().into()];
+    row.extend(counts(&w.operations));
+    row.push(Cell::toned(words::count(w.outages.len() as u64), if none { Tone::Faint } else { Tone::Plain }));
+    row.push(match (none, w.longest) {
+        (true, _) => "none".into(),
+        (false, Some(longest)) => words::about(longest).into(),
+        (false, None) => "not ended".into(),
+    });
+    row.push(if none { "none".into() } else { words::about(w.downtime).into() });
+    row.extend([latency(|p| p.p50), latency(|p| p.p99)]);
+    row
 }
 
 /// From the fault to sustained service, with the milestones between, fault by fault and workload by workload.
@@ -214,6 +242,9 @@ fn recovered(a: &Analysis, w: &WorkloadResult, r: &Recovery, milestones: &[Strin
 
 fn sustained(r: &Recovery) -> Cell {
     match (r.sustained, r.unnoticed) {
+        (None, _) if r.at_least.is_some() => {
+            Cell::toned(format!("over {}", words::duration(r.at_least.unwrap_or(0))), Tone::Bad)
+        }
         (Some(i), true) => Cell::toned(format!("below {}", words::duration(i.high)), Tone::Good),
         (Some(i), false) => words::about(i).into(),
         (None, _) => Cell::toned(r.why.clone().unwrap_or_else(|| UNKNOWN.to_owned()), Tone::Unsure),
@@ -306,12 +337,13 @@ fn lost(l: &LedgerResult) -> (Option<u64>, String) {
     }
 }
 
-const CLASSES: [ClassRow; 18] = [
+const CLASSES: [ClassRow; 19] = [
     class("attempted", "sent by a client", Tone::Plain, |l| known(l.attempted)),
     class("acknowledged", "the client was told: safe", Tone::Plain, |l| known(l.acked)),
     rare("acknowledged locally", "the answer itself said: less durable than asked", Tone::Unsure, |l| {
         known(l.acked_local)
     }),
+    rare("of those, absent", "gone, but nobody had promised them", Tone::Unsure, |l| perhaps(l.local_absent)),
     class("kept", "acknowledged, there and intact", Tone::Good, |l| perhaps(l.kept)),
     class("lost", "acknowledged, and gone", Tone::Bad, lost),
     class("unknown, present", "no answer came; it is there", Tone::Plain, |l| perhaps(l.unknown_present)),
@@ -328,6 +360,25 @@ const CLASSES: [ClassRow; 18] = [
     rare("lost by healing", "there before the heal, gone after it", Tone::Bad, |l| perhaps(l.lost_by_healing)),
     rare("missing for a while", "absent early, there at the end", Tone::Unsure, |l| perhaps(l.transiently_missing)),
 ];
+
+/// What each fault cost, where several came after one another.
+#[must_use]
+pub fn losses(a: &Analysis) -> Table {
+    let ledgers = a.workloads.iter().filter_map(|w| Some((w, w.ledger.as_ref()?)));
+    let rows = ledgers.flat_map(|(w, l)| {
+        l.losses.iter().map(|loss| {
+            let tone = if loss.lost == 0 { Tone::Good } else { Tone::Bad };
+            vec![
+                w.name.as_str().into(),
+                loss.fault.as_str().into(),
+                Cell::toned(words::count(loss.lost), tone),
+                words::maybe(loss.rpo_time).into(),
+            ]
+        })
+    });
+    let columns = [("writes of", Left), ("fault", Left), ("lost", Right), ("age of the oldest", Right)];
+    Table::new("Loss, fault by fault", &columns, rows.collect())
+}
 
 /// What was broken, whether it really broke, whether it is whole again.
 #[must_use]

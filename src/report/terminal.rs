@@ -59,6 +59,7 @@ pub fn terminal(a: &Analysis, view: View<'_>) -> String {
         tables::recovery(a),
         tables::workloads(a),
         tables::ledger(a, Classes::Seen),
+        tables::losses(a),
         tables::faults(a),
         tables::steps(a),
         tables::stalls(a),
@@ -99,15 +100,21 @@ fn badge(h: &words::Headline, style: Style) -> String {
     style.paint(&format!("{} {}", h.sign, h.word), h.verdict.into())
 }
 
+/// As it is if it fits, turned if only that fits, else wrapped.
 fn section(table: &Table, view: &View<'_>) -> String {
-    let (few, many) = (table.rows.len() <= 4, table.head.len() > 8);
-    let turned = (few && many && too_wide(&draw(table, view, None), view)).then(|| table.turned());
-    let table = turned.as_ref().unwrap_or(table);
-    let mut drawn = draw(table, view, None);
-    if too_wide(&drawn, view) {
-        drawn = draw(table, view, Some(view.width));
+    let title = view.style.paint(table.title, Tone::Plain);
+    let drawn = draw(table, view, None);
+    if !too_wide(&drawn, view) {
+        return format!("{title}\n{drawn}\n");
     }
-    format!("{}\n{drawn}\n", view.style.paint(table.title, Tone::Plain))
+    let (few, many) = (table.rows.len() <= 4, table.head.len() > 8);
+    let turned = table.turned();
+    let drawn = draw(&turned, view, None);
+    if many && (few || !too_wide(&drawn, view)) {
+        let drawn = if too_wide(&drawn, view) { draw(&turned, view, Some(view.width)) } else { drawn };
+        return format!("{title}\n{drawn}\n");
+    }
+    format!("{title}\n{}\n", draw(table, view, Some(view.width)))
 }
 
 fn too_wide(drawn: &str, view: &View<'_>) -> bool {

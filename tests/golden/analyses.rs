@@ -1,8 +1,8 @@
 //! Analyses built by hand: one for each way a run can end. No measurement happens here.
 
 use blackstart::analysis::{
-    Analysis, At, Attribution, Bucket, Class, FaultResult, LedgerResult, LostRun, Mark, ObjectiveResult, OpCounts,
-    Outage, Percentiles, PhaseResult, Reason, Recovery, Series, StallResult, StepResult, WorkloadResult,
+    Analysis, At, Attribution, Bucket, Class, FaultLoss, FaultResult, LedgerResult, LostRun, Mark, ObjectiveResult,
+    OpCounts, Outage, Percentiles, PhaseResult, Reason, Recovery, Series, StallResult, StepResult, WorkloadResult,
 };
 use blackstart::event::{HostSeal, Phase, RunStarted, StallCause, StepOutcome, StepSeal, WorkloadSeal};
 use blackstart::model::{
@@ -31,6 +31,7 @@ pub fn all() -> Vec<(&'static str, u8, Analysis)> {
         ("aborted", 4, aborted()),
         ("no-ledger", 0, no_ledger()),
         ("not-run", 69, not_run()),
+        ("failback", 1, failback()),
         ("hostile", 1, hostile()),
     ]
 }
@@ -468,6 +469,7 @@ pub fn fail() -> Analysis {
     l.resurrected = Some(1);
     l.stale = 7;
     l.lost_by_healing = Some(12);
+    l.stale_age = Some(ms(40, 52, 64));
     l.ages = vec![(50 * MS, 61), (100 * MS, 40), (200 * MS, 22), (400 * MS, 9), (800 * MS, 0), (1_600 * MS, 4)];
     for i in [120, 121, 700, 701, 1_000] {
         l.strip[i].1 = Class::Odd;
@@ -490,6 +492,60 @@ pub fn fail() -> Analysis {
         reason(Verdict::Fail, "books balance: value is -1200, must equal 0", 71),
         reason(Verdict::Inconclusive, "RTO of page-fresh not decided: 21.66 s with target 21.66 s", 13),
     ];
+    a
+}
+
+/// Two faults, each with its own clock and loss; the ledger reads too; one client flaps, one never comes back.
+pub fn failback() -> Analysis {
+    let mut a = pass_with_loss();
+    a.verdict = Verdict::Fail;
+    let second = FaultId::from("failback");
+    a.faults.push(FaultResult {
+        id: second.clone(),
+        name: "switch back to the first node".to_owned(),
+        kind: "command".to_owned(),
+        targets: vec!["leader (pg2)".to_owned()],
+        at: Some(at(60 * S, 30 * MS)),
+        effective: Some(true),
+        effect: "the leader is pg1".to_owned(),
+        healed: true,
+        healed_at: None,
+        by_hand: String::new(),
+    });
+    a.timeline.push(Mark { name: "fault".to_owned(), of: "failback".to_owned(), at: at(60 * S, 30 * MS) });
+    a.timeline.push(Mark { name: "promoted".to_owned(), of: "switched".to_owned(), at: at(61_900 * MS, 50 * MS) });
+    for (i, w) in a.workloads.iter_mut().enumerate() {
+        let again = Recovery {
+            fault: second.clone(),
+            perceived: Some(ms(2_390, 2_400, 2_410)),
+            first_error: Some(ms(0, 20, 90)),
+            first_ok: Some(ms(2_350, 2_420, 2_490)),
+            first_restored: Some(ms(2_350, 2_420, 2_490)),
+            sustained: Some(ms(2_350, 2_420, 2_490)),
+            ..w.recoveries[0].clone()
+        };
+        w.recoveries.push(again);
+        w.outages.push(Outage {
+            from: at(60_020 * MS, 10 * MS),
+            to: Some(at(62_420 * MS, 10 * MS)),
+            perceived: Some(ms(2_390, 2_400, 2_410)),
+            operations: 120,
+            doubtful: false,
+        });
+        w.recoveries[0].outages = if i == 2 { 3 } else { 1 };
+    }
+    let last = &mut a.workloads[3].recoveries[1];
+    (last.sustained, last.at_least) = (None, Some(12 * S));
+    let orders = &mut a.workloads[0];
+    orders.reads = Some(OpCounts { late: 3, ok: 3_100, ..counts(6_400, 2_200, 1_097, 0) });
+    let l = orders.ledger.as_mut().unwrap();
+    l.acked_local = 9;
+    l.local_absent = Some(4);
+    l.losses = vec![
+        FaultLoss { fault: "leader_dies".into(), lost: 136, rpo_time: Some(ms(266, 272, 290)) },
+        FaultLoss { fault: second, lost: 0, rpo_time: Some(Interval::exact(0)) },
+    ];
+    a.reasons = vec![reason(Verdict::Fail, "RTO of page-retrying missed after failback: over 12 s, target 5 s", 14)];
     a
 }
 

@@ -41,7 +41,7 @@ pub(super) fn chart(a: &Analysis) -> Option<El> {
 fn faults(a: &Analysis) -> impl Iterator<Item = Bar> + '_ {
     a.faults.iter().filter_map(|f| {
         let from = f.at?.best;
-        let healed = f.healed_at.map_or(a.length, |at| at.best);
+        let healed = f.healed_at.map_or(a.length, |at| at.high);
         let state = if f.healed { "open for" } else { "NOT HEALED, open for" };
         let to = healed.max(from);
         let label = format!("{}: {state} {}", shortened(&f.name, LONGEST - 24), words::duration(to - from));

@@ -2,7 +2,7 @@
 
 use super::axis::{LEFT, Placed, RIGHT, ROW, Side, WIDTH, figure, place, vertical};
 use super::markup::{El, Markup, el};
-use super::page::data;
+use super::page::{data, only};
 use super::series::legend;
 use crate::analysis::{Analysis, Class, LedgerResult, LostRun, WorkloadResult};
 use crate::report::tables::{self, Align, Classes, Table};
@@ -39,10 +39,7 @@ pub(super) fn charts(a: &Analysis) -> Markup {
         ]));
     }
     out.extend(ledgers().filter(|(_, l)| l.ages.iter().any(|(_, n)| *n > 0)).map(|(w, l)| ages(a, w, l)));
-    let totals = tables::ledger(a, Classes::All);
-    if !totals.is_empty() {
-        out.push(el("div").class("scroll").child(data(&totals)));
-    }
+    out.push(only(&tables::ledger(a, Classes::All)));
     out.extend(
         ledgers()
             .filter_map(|(w, l)| Some((w, l.why.as_ref()?)))

@@ -1,11 +1,11 @@
 //! Objectives as cards: the measured figure, a bar with its whiskers and the target, and the verdict in words.
 
-use super::markup::{El, Markup, el};
+use super::markup::{El, Markup, el, text};
 use crate::analysis::{Analysis, ObjectiveResult};
 use crate::model::{ClockBasis, ObjectiveKind, Verdict};
-use crate::report::words;
+use crate::report::{tables, words};
 
-const WIDTH: f64 = 320.0;
+const WIDTH: f64 = 250.0;
 const BAR: f64 = 14.0;
 
 /// The cards.
@@ -13,7 +13,7 @@ pub(super) fn cards(a: &Analysis) -> Markup {
     if a.objectives.is_empty() {
         return el("p").text("The playbook sets no objective.").into();
     }
-    el("ul").class("cards").children(a.objectives.iter().map(card)).into()
+    el("ul").class("cards").children(a.objectives.iter().map(|o| card(a, o))).into()
 }
 
 pub(super) fn tone(verdict: Verdict) -> &'static str {
@@ -24,7 +24,7 @@ pub(super) fn tone(verdict: Verdict) -> &'static str {
     }
 }
 
-fn card(o: &ObjectiveResult) -> El {
+fn card(a: &Analysis, o: &ObjectiveResult) -> El {
     let of = &o.objective;
     let basis = match (of.kind, of.basis) {
         (ObjectiveKind::Rto, ClockBasis::Fault) => "recovery time, from the fault to sustained service",
@@ -37,9 +37,8 @@ fn card(o: &ObjectiveResult) -> El {
         .class(&format!("card {}", tone(o.verdict)))
         .child(
             el("h3")
-                .text(words::objective(of.kind))
-                .text(" of ")
-                .child(el("span").class("name").text(of.workload.as_str()))
+                .child(el("span").text(&tables::objective(a, o)))
+                .child(text(" "))
                 .child(el("span").class("badge").text(&badge)),
         )
         .child(figure(&words::actual(o)))

@@ -1,6 +1,6 @@
 //! All outages side by side: every workload a lane on one time axis around the fault, so that clients can be compared.
 
-use super::axis::{LEFT, RIGHT, ROW, TimeAxis, figure, label, rows_height, width_of};
+use super::axis::{LEFT, RIGHT, ROW, TimeAxis, figure, label, rows_height, vertical, width_of};
 use super::markup::{El, Markup, el};
 use super::page::data;
 use super::series::{legend, needle, shortened};
@@ -23,8 +23,13 @@ pub(super) fn chart(a: &Analysis) -> Option<El> {
     let mut inner = axis.grid(top, bottom, if fault(a).is_some() { "since the fault" } else { "since the start" });
     let places = || a.workloads.iter().enumerate().map(|(i, w)| (w, top + i as f64 * PITCH + ROW + 2.0));
     inner.extend(places().map(|(w, y)| lane(a, w, axis, y)));
-    let drawn = axis.marks(&marks, top, bottom);
+    let drawn = axis.marks(&marks, top, top);
     inner.push(drawn.lines);
+    // The lines cross the lanes only, so that they leave the names above each lane alone.
+    let inside = || marks.iter().map(|(at, _)| *at).filter(|at| axis.holds(*at));
+    inner.extend(
+        places().flat_map(|(_, y)| inside().map(move |at| vertical("mark", axis.x(at), y - 2.0, y + LANE + 2.0))),
+    );
     inner.extend(places().map(|(w, y)| names(a, w, y - 4.0)));
     inner.push(drawn.labels);
     let description = "When clients could not work, workload by workload. A diamond is the moment from which service was \
@@ -46,7 +51,7 @@ fn restored(w: &WorkloadResult) -> Option<i64> {
 }
 
 /// When service was sustained, for each fault.
-fn sustained<'a>(a: &'a Analysis, w: &'a WorkloadResult) -> impl Iterator<Item = i64> + 'a {
+fn sustained(a: &Analysis, w: &WorkloadResult) -> impl Iterator<Item = i64> {
     w.recoveries.iter().filter(|r| !r.unnoticed).filter_map(|r| {
         let at = a.faults.iter().find(|f| f.id == r.fault)?.at?;
         Some(at.best.saturating_add(r.sustained?.best))
@@ -75,10 +80,10 @@ fn lane(a: &Analysis, w: &WorkloadResult, axis: TimeAxis, top: f64) -> Markup {
         el("rect").class(class).at(from, top).num("width", (to - from).max(1.5)).num("height", LANE)
     };
     let mut out = Markup::from(boxed("lane", LEFT, RIGHT));
-    if let (Some(from), Some(to)) = (restored(w), sustained(a, w).max()) {
-        if to > from {
-            out.push(boxed("recovering", axis.x(from), axis.x(to)));
-        }
+    if let (Some(from), Some(to)) = (restored(w), sustained(a, w).max())
+        && to > from
+    {
+        out.push(boxed("recovering", axis.x(from), axis.x(to)));
     }
     for o in &w.outages {
         out.push(outage(a, o, axis, top, &boxed));

@@ -90,9 +90,9 @@ fn sections(a: &Analysis) -> Vec<El> {
             "Rate and errors",
             Markup::from_iter([when(clients, series::rate).into(), table(&tables::workloads(a))]),
         ),
-        section("Writes", ledger::charts(a)),
+        section("Writes", Markup::from_iter([ledger::charts(a), table(&tables::losses(a))])),
         section("Steps", gantt::chart(a).into()),
-        section("Faults", table(&tables::faults(a))),
+        section("Faults", only(&tables::faults(a))),
         section("Notes", notes(a)),
         section("Record", record(a)),
         section("Method and limits", method(a)),
@@ -120,6 +120,16 @@ fn table(of: &Table) -> Markup {
 
 /// A table as HTML; empty if it has no rows.
 pub(super) fn data(of: &Table) -> Markup {
+    captioned(of, "shown")
+}
+
+/// A table whose section already has its name: the caption is there for those who cannot see the heading beside it.
+pub(super) fn only(of: &Table) -> Markup {
+    let inner = captioned(of, "hidden");
+    if inner.is_empty() { inner } else { el("div").class("scroll").child(inner).into() }
+}
+
+fn captioned(of: &Table, caption: &'static str) -> Markup {
     if of.is_empty() {
         return Markup::default();
     }
@@ -138,7 +148,7 @@ pub(super) fn data(of: &Table) -> Markup {
         }))
     });
     el("table")
-        .child(el("caption").text(of.title))
+        .child(el("caption").class(caption).text(of.title))
         .child(el("thead").child(el("tr").children(head)))
         .child(el("tbody").children(rows))
         .into()

@@ -207,6 +207,9 @@ fn polyline(series: &Series, value: fn(&Bucket) -> i64, x: impl Fn(usize) -> f64
     path
 }
 
+/// One of the counts of a bucket.
+type Column = fn(&Bucket) -> u32;
+
 /// Operations a second by what became of them.
 pub(super) fn rate(a: &Analysis) -> El {
     let panels = Panels::new(a, 56.0);
@@ -215,7 +218,7 @@ pub(super) fn rate(a: &Analysis) -> El {
         let seconds = words::seconds(series.width).max(1e-9);
         let highest = series.buckets.iter().map(|b| b.due).max().unwrap_or(0).max(1);
         let of = |count: u64| bottom - (count as f64 / f64::from(highest)).min(1.0) * panels.height;
-        let kinds: [(&str, fn(&Bucket) -> u32); 4] =
+        let kinds: [(&str, Column); 4] =
             [("served", |b| b.served), ("other", |b| b.other), ("unknown", |b| b.unknown), ("failed", |b| b.fail)];
         let mut out = Markup::from(frame(y, panels.height));
         for (i, (class, value)) in kinds.iter().enumerate() {

@@ -1,9 +1,9 @@
 //! From an analysis to the shape of `report.json`: units and names change, nothing is computed.
 
 use super::{
-    Age, Bar, Class, Downtime, Fault, Finding, Host, Journal, Ledger, LostRun, Mark, Objective, Operations, Outage,
-    Outcome, Percentiles, Phases, Playbook, Recovery, Report, Run, Series, Service, Stall, Step, Strip, Unit, VERSION,
-    Workload, restored_by,
+    Age, Bar, Class, Downtime, Fault, FaultLoss, Finding, Host, Journal, Ledger, LostRun, Mark, Objective, Operations,
+    Outage, Outcome, Percentiles, Phases, Playbook, Recovery, Report, Run, Series, Service, Stall, Step, Strip, Unit,
+    VERSION, Workload, restored_by,
 };
 use crate::analysis::{self as a, Analysis, At};
 use crate::event::{StepOutcome, WorkloadSeal};
@@ -93,23 +93,14 @@ fn objective(o: &a::ObjectiveResult) -> Objective {
 
 fn workload(a: &Analysis, w: &a::WorkloadResult) -> Workload {
     let seal = a.run.workloads.iter().find(|s| s.name == w.name);
-    let o = w.operations;
     Workload {
         kind: w.kind.clone(),
         probe_of: w.probe_of.as_ref().map(|n| n.0.clone()),
         client: seal.map(|s| words::client(&s.client)),
         rate: seal.map(|s| s.rate),
         service: seal.map(service),
-        operations: Operations {
-            due: o.due,
-            ok: o.ok,
-            late: o.late,
-            fail: o.fail,
-            unknown: o.unknown,
-            missed: o.missed,
-            unsent: o.unsent,
-            ok_local: o.ok_local,
-        },
+        operations: operations(&w.operations),
+        reads: w.reads.as_ref().map(operations),
         latency: w.latency.map(percentiles),
         lateness: w.lateness.map(percentiles),
         downtime: Downtime {
@@ -123,6 +114,19 @@ fn workload(a: &Analysis, w: &a::WorkloadResult) -> Workload {
         recoveries: w.recoveries.iter().map(recovery).collect(),
         ledger: w.ledger.as_ref().map(ledger),
         series: series(&w.series),
+    }
+}
+
+fn operations(o: &a::OpCounts) -> Operations {
+    Operations {
+        due: o.due,
+        ok: o.ok,
+        late: o.late,
+        fail: o.fail,
+        unknown: o.unknown,
+        missed: o.missed,
+        unsent: o.unsent,
+        ok_local: o.ok_local,
     }
 }
 
@@ -161,6 +165,8 @@ fn recovery(r: &a::Recovery) -> Recovery {
         first_restored: r.first_restored.map(time),
         sustained: r.sustained.map(time),
         sustained_from_declared: r.sustained_from_declared.map(time),
+        at_least: r.at_least.map(seconds),
+        outages: r.outages,
         restored_by: restored_by(r.attribution),
         why: r.why.clone(),
     }
@@ -171,6 +177,7 @@ fn ledger(l: &a::LedgerResult) -> Ledger {
         attempted: l.attempted,
         acked: l.acked,
         acked_local: l.acked_local,
+        local_absent: l.local_absent,
         kept: l.kept,
         lost: l.lost,
         lost_upper: l.lost_upper,
@@ -184,16 +191,22 @@ fn ledger(l: &a::LedgerResult) -> Ledger {
         phantom: l.phantom,
         reordered: l.reordered,
         stale: l.stale,
+        stale_age: l.stale_age.map(time),
         observed_then_lost: l.observed_then_lost,
         transiently_missing: l.transiently_missing,
         lost_by_healing: l.lost_by_healing,
         rpo_time: l.rpo_time.map(time),
         resolution: seconds(l.resolution),
+        losses: l.losses.iter().map(fault_loss).collect(),
         lost_runs: l.lost_runs.iter().map(lost_run).collect(),
         ages: l.ages.iter().map(|&(up_to, writes)| Age { up_to: seconds(up_to), writes }).collect(),
         strip: strip(&l.strip),
         why: l.why.clone(),
     }
+}
+
+fn fault_loss(l: &a::FaultLoss) -> FaultLoss {
+    FaultLoss { fault: l.fault.0.clone(), lost: l.lost, rpo_time: l.rpo_time.map(time) }
 }
 
 fn lost_run(r: &a::LostRun) -> LostRun {

@@ -192,7 +192,10 @@ struct Workload {
     /// Operations a second.
     rate: Option<f64>,
     service: Option<Service>,
+    /// Writes, or visits.
     operations: Operations,
+    /// Reads of a ledger, if it reads; they decide no outage.
+    reads: Option<Operations>,
     /// From due to done, of acknowledged operations.
     latency: Option<Percentiles>,
     /// From due to sent: how punctual the schedule was.
@@ -272,6 +275,10 @@ struct Recovery {
     first_restored: Option<Bar>,
     sustained: Option<Bar>,
     sustained_from_declared: Option<Bar>,
+    /// Where `sustained` is null: it takes at least so long.
+    at_least: Option<f64>,
+    /// Outages until service was sustained; more than one is flapping.
+    outages: u32,
     #[schemars(with = "Option<String>", extend("enum" = ["system", "heal", null]))]
     restored_by: Option<&'static str>,
     why: Option<String>,
@@ -283,6 +290,8 @@ struct Ledger {
     attempted: u64,
     acked: u64,
     acked_local: u64,
+    /// Of those, absent: not loss, because nobody promised them.
+    local_absent: Option<u64>,
     kept: Option<u64>,
     lost: Option<u64>,
     lost_upper: Option<u64>,
@@ -296,12 +305,16 @@ struct Ledger {
     phantom: Option<u64>,
     reordered: Option<u64>,
     stale: u64,
+    /// How long the record that the stalest read missed had been acknowledged.
+    stale_age: Option<Bar>,
     observed_then_lost: Option<u64>,
     transiently_missing: Option<u64>,
     lost_by_healing: Option<u64>,
     rpo_time: Option<Bar>,
     /// The write period: how finely `rpo_time` is known.
     resolution: f64,
+    /// What each fault cost, where several came after one another.
+    losses: Vec<FaultLoss>,
     /// Lost writes as inclusive runs, at most 1,000.
     lost_runs: Vec<LostRun>,
     /// How old lost writes were at the fault.
@@ -309,6 +322,14 @@ struct Ledger {
     /// Writes around the fault as runs of one class, in order of due time.
     strip: Vec<Strip>,
     why: Option<String>,
+}
+
+/// The part of a loss that belongs to one fault.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FaultLoss {
+    fault: String,
+    lost: u64,
+    rpo_time: Option<Bar>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
