@@ -1,6 +1,7 @@
 //! The command line: one file per command, the exit-code table, and the only printing.
 //! What a drill is, does and means lives elsewhere; here it is asked for, shown, and turned into an exit code.
 
+mod answers;
 mod completions;
 mod doctor;
 mod exit;
@@ -11,8 +12,12 @@ mod kv;
 mod list;
 mod man;
 mod playbooks;
+mod progress;
+mod recover;
 mod reference;
+mod run;
 mod schema;
+mod status;
 mod terminal;
 mod trap;
 mod validate;
@@ -36,8 +41,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run drills, judge them, and write the evidence
+    Run(Box<run::Args>),
     /// Find every mistake in playbooks: place, reason, and what to write
     Validate(validate::Args),
+    /// Say which runs may have left a fault open
+    Status(status::Args),
+    /// Heal what runs left open
+    Recover(recover::Args),
     /// Write a commented playbook to begin with
     Init(init::Args),
     /// Say which faults, probes, workloads, restores and targets a playbook can use
@@ -85,6 +96,9 @@ fn dispatch(terminal: &mut Terminal) -> Exit {
 impl Command {
     fn run(self, terminal: &mut Terminal) -> Result<Exit, Complaint> {
         match self {
+            Self::Run(args) => run::run(&args, terminal),
+            Self::Status(args) => status::run(&args, terminal),
+            Self::Recover(args) => recover::run(&args, terminal),
             Self::Validate(args) => validate::run(&args, terminal),
             Self::Init(args) => init::run(&args, terminal),
             Self::Schema(args) => Ok(schema::run(&args, terminal)),

@@ -75,7 +75,8 @@ impl Bench {
         let source = SourceText::new(self.path("drill.yaml"), text);
         let env = |name: &str| std::env::var(name).ok();
         let inputs = Inputs { params: &BTreeMap::new(), env: &env, config: &config };
-        let mut plans = compile(&source, &inputs).unwrap_or_else(|said| panic!("{}", render_all(&said, RenderStyle::Plain)));
+        let mut plans =
+            compile(&source, &inputs).unwrap_or_else(|said| panic!("{}", render_all(&said, RenderStyle::Plain)));
         plans.remove(0)
     }
 

@@ -1,0 +1,344 @@
+//! `blackstart run`: from playbooks to an exit code. Lowers them, hands each plan to `exec`, shows what happens, has
+//! the record analysed and rendered, and says what it all amounts to.
+
+use super::answers::Person;
+use super::playbooks::{self, Given, Scheduled};
+use super::progress::Progress;
+use super::terminal::Look;
+use super::{Complaint, Exit, Output, Terminal, files, host_seal};
+use crate::adapters::World;
+use crate::adapters::host::{self, Durability};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::exec::{self, AnswerFile, Answers, Finished, Nobody, RunError, RunOptions, StopSignal};
+use crate::model::{RunId, RunState};
+use crate::playbook::{AfterFailure, Window};
+use crate::staging::Embedded;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Which drills, and how.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Playbooks or game days, in order
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    given: Given,
+    /// Where the run's folder is made
+    #[arg(long, value_name = "DIR", env = "BLACKSTART_REPORTS")]
+    reports: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value = "human")]
+    output: Output,
+    /// Name the run; made from the time if not given
+    #[arg(long, value_name = "ID", value_parser = run_id)]
+    run_id: Option<RunId>,
+    /// Answers to `ask` steps, a line of JSON each, instead of the terminal
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    /// Accept a state directory in memory: open faults are then forgotten at a reboot
+    #[arg(long)]
+    volatile_state: bool,
+    /// Do not ask before an irreversible fault
+    #[arg(long)]
+    yes: bool,
+}
+
+fn run_id(text: &str) -> Result<RunId, String> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if text.is_empty() || text.len() > 64 || text.starts_with('.') || !text.chars().all(fine) {
+        return Err("a run's name has at most 64 letters, digits, `-`, `_` and `.`".to_owned());
+    }
+    Ok(RunId(text.to_owned()))
+}
+
+pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
+    let found = files::find(&args.files)?;
+    let loaded = playbooks::load(&found.playbooks, &args.given)?;
+    terminal.warn_all(&loaded.drawn(terminal.drawing()));
+    if loaded.errors() > 0 {
+        return Err(loaded.refusal());
+    }
+    let windows: Vec<Window> = loaded.files.iter().filter_map(|file| file.window.clone()).collect();
+    let drills: Vec<Scheduled> = loaded.files.into_iter().flat_map(|file| file.plans).collect();
+    if args.run_id.is_some() && drills.len() > 1 {
+        return Err(Complaint::new(Exit::Usage, format!("--run-id names one run, and these are {}", drills.len())));
+    }
+    confirmed(args, &drills, terminal)?;
+    let runner = Runner { args, windows, runtime: runtime()?, world: World::system(), stop: StopSignal::new() };
+    let exit = runner.all(&drills, terminal);
+    // A thread may still be waiting for a person's answer.
+    runner.runtime.shutdown_background();
+    exit
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Complaint> {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.clamp(2, 4))
+        .enable_all()
+        .build()
+        .map_err(|e| Complaint::new(Exit::Preflight, format!("cannot start the runtime: {e}")))
+}
+
+/// A person at a terminal is asked before something that cannot be undone.
+fn confirmed(args: &Args, drills: &[Scheduled], terminal: &mut Terminal) -> Result<(), Complaint> {
+    let irreversible: Vec<&str> = drills
+        .iter()
+        .flat_map(|drill| drill.plan.outage.iter())
+        .filter(|step| matches!(&step.verb, crate::plan::Verb::Inject(inject) if inject.fault.irreversible()))
+        .map(|step| step.name.as_str())
+        .collect();
+    if irreversible.is_empty() || args.yes || terminal.look() == Look::Plain || !std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    terminal.warn(&format!("this cannot be undone: {}\ntype `yes` to go on", irreversible.join(", ")));
+    let mut line = String::new();
+    drop(std::io::stdin().read_line(&mut line));
+    if line.trim() == "yes" {
+        return Ok(());
+    }
+    Err(Complaint::new(Exit::NotRun, "not confirmed; nothing was touched"))
+}
+
+struct Runner<'a> {
+    args: &'a Args,
+    windows: Vec<Window>,
+    runtime: tokio::runtime::Runtime,
+    world: World,
+    stop: StopSignal,
+}
+
+/// What one drill came to.
+struct Outcome {
+    drill: String,
+    exit: Exit,
+    dir: Option<PathBuf>,
+}
+
+impl Runner<'_> {
+    fn all(&self, drills: &[Scheduled], terminal: &mut Terminal) -> Result<Exit, Complaint> {
+        self.runtime
+            .block_on(async { self.stop.listen() })
+            .map_err(|e| Complaint::new(Exit::Preflight, format!("cannot listen to signals: {e}")))?;
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        for (n, drill) in drills.iter().enumerate() {
+            if let Some(why) = self.closed() {
+                outcomes.push(Outcome { drill: drill.plan.name.to_string(), exit: terminal.complain(&why), dir: None });
+                break;
+            }
+            let outcome = self.one(drill, terminal);
+            let ends =
+                outcome.exit == Exit::NotHealed || (outcome.exit != Exit::Pass && drill.on_fail == AfterFailure::Stop);
+            outcomes.push(outcome);
+            if ends || self.stop.requested().is_some() {
+                break;
+            }
+            if n + 1 < drills.len() {
+                self.pause(drill.pause);
+            }
+        }
+        let exit = Exit::all(outcomes.iter().map(|outcome| outcome.exit));
+        if drills.len() > 1 && self.args.output != Output::Json {
+            terminal.say(&summary(&outcomes, drills.len(), exit));
+        }
+        Ok(exit)
+    }
+
+    /// A game day's window is over, or has not begun.
+    fn closed(&self) -> Option<Complaint> {
+        let now = Clock::System.stamp().wall;
+        let window = self.windows.iter().find(|window| now < window.from.0 || now > window.until.0)?;
+        let what = format!("the window is from {} until {}; nothing was touched", window.from.0, window.until.0);
+        Some(Complaint::new(Exit::NotRun, what))
+    }
+
+    fn pause(&self, pause: Duration) {
+        self.runtime.block_on(async {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.stop.wait() => {}
+            }
+        });
+    }
+
+    fn one(&self, drill: &Scheduled, terminal: &mut Terminal) -> Outcome {
+        let name = drill.plan.name.to_string();
+        let memory = if self.args.volatile_state { Memory::Accepted } else { Memory::Refused };
+        let state_dir = match state_dir(&drill.config, memory) {
+            Ok(dir) => dir,
+            Err(why) => return Outcome { drill: name, exit: terminal.complain(&why), dir: None },
+        };
+        let progress = Arc::new(Progress::new(self.args.output, terminal.look(), Clock::System));
+        let options = self.options(drill, state_dir, &progress);
+        let observer: Arc<dyn exec::Observer> = progress.clone();
+        let finished = self.runtime.block_on(async {
+            let again = tokio::spawn(told_again(self.stop.clone(), progress.clone()));
+            let finished = exec::run(&drill.plan, &self.world, &options, observer, self.stop.clone()).await;
+            again.abort();
+            finished
+        });
+        progress.end();
+        let exit = self.conclude(&finished, terminal);
+        Outcome { drill: name, exit, dir: finished.dir }
+    }
+
+    fn options(&self, drill: &Scheduled, state_dir: PathBuf, progress: &Arc<Progress>) -> RunOptions {
+        let reports = self.args.reports.clone().or_else(|| beside(&drill.config, drill.config.reports.as_ref()));
+        let run = self.args.run_id.clone().unwrap_or_else(|| exec::new_run_id(Clock::System.stamp().wall));
+        let host = host_seal::seal();
+        let answers: Arc<dyn Answers> = match &self.args.answers {
+            Some(file) => Arc::new(AnswerFile::new(file.clone())),
+            None if std::io::stdin().is_terminal() => {
+                Arc::new(Person { progress: progress.clone(), name: host.trigger.clone() })
+            }
+            None => Arc::new(Nobody),
+        };
+        let mut options = RunOptions::new(reports.unwrap_or_else(|| "reports".into()), state_dir, run, host);
+        options.answers = answers;
+        options.embedded = Arc::new(|staging, dir| {
+            let me = std::env::current_exe().unwrap_or_else(|_| "blackstart".into());
+            let mut words = vec![me.to_string_lossy().into_owned()];
+            words.extend(Embedded::from(staging).arguments(dir));
+            words
+        });
+        options
+    }
+
+    /// Reads the record back, writes the reports, prints the table.
+    fn conclude(&self, finished: &Finished, terminal: &mut Terminal) -> Exit {
+        let ended = exit_of(finished);
+        if let Some(error) = &finished.error {
+            terminal.complain(&complaint(error, ended));
+        }
+        let Some(dir) = &finished.dir else { return ended };
+        let shown = short(dir);
+        terminal.say(&format!("record: {}", shown.display()));
+        ended
+    }
+}
+
+/// A second Ctrl-C does not skip healing; it is told how to force the end, and what that means.
+async fn told_again(stop: StopSignal, progress: Arc<Progress>) {
+    let mut told = 1;
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if stop.wishes() > told {
+            told = stop.wishes();
+            let pid = std::process::id();
+            progress.remark(&format!(
+                "already stopping: what is broken is being healed first. `kill -KILL {pid}` ends it at once and leaves \
+                 open faults open; `blackstart recover` then heals them"
+            ));
+        }
+    }
+}
+
+fn exit_of(finished: &Finished) -> Exit {
+    match (&finished.error, finished.state) {
+        (Some(RunError::OpenFault { .. } | RunError::Unreadable { .. } | RunError::NotHealed(_)), _) => Exit::NotHealed,
+        (_, RunState::Dirty) => Exit::NotHealed,
+        (Some(RunError::Internal(_)), _) => Exit::Internal,
+        (Some(RunError::Preflight(_)), _) | (None, RunState::NotRun) => Exit::Preflight,
+        (None, RunState::Aborted) => Exit::Aborted,
+        (None, RunState::Ended) => Exit::Pass,
+    }
+}
+
+fn complaint(error: &RunError, exit: Exit) -> Complaint {
+    let complaint = Complaint::new(exit, error.to_string());
+    match error {
+        RunError::NotHealed(_) => complaint.mend("blackstart recover"),
+        RunError::Preflight(_) => {
+            complaint.mend("blackstart doctor, to see what this machine lacks; nothing was touched")
+        }
+        RunError::OpenFault { .. } | RunError::Unreadable { .. } | RunError::Internal(_) => complaint,
+    }
+}
+
+/// May the state directory be in memory?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// It would forget open faults at a reboot.
+    Refused,
+    /// The user said so, or it is only read.
+    Accepted,
+}
+
+/// The state directory: the environment's, then the configuration's, then the usual one.
+///
+/// # Errors
+/// When there is none, or it would not survive a reboot.
+pub fn state_dir(config: &Config, memory: Memory) -> Result<PathBuf, Complaint> {
+    let stated = std::env::var_os("BLACKSTART_STATE_DIR").is_some_and(|value| !value.is_empty());
+    let configured = if stated { None } else { beside(config, config.state_dir.as_ref()) };
+    let mend = "BLACKSTART_STATE_DIR=/a/folder/on/a/disk";
+    let dir = configured.or_else(super::state_dir).ok_or_else(|| {
+        Complaint::new(Exit::Preflight, "there is no state directory: neither a home nor a setting").mend(mend)
+    })?;
+    let volatile = host::ground(&dir).is_ok_and(|ground| ground.durable == Durability::Volatile);
+    if volatile && memory == Memory::Refused {
+        let what = format!("the state directory {} is in memory: open faults would be forgotten", dir.display());
+        return Err(Complaint::new(Exit::Preflight, what).mend(format!("{mend}, or --volatile-state")));
+    }
+    Ok(dir)
+}
+
+/// A path of the configuration is relative to the configuration.
+fn beside(config: &Config, path: Option<&PathBuf>) -> Option<PathBuf> {
+    let folder = config.path.as_ref().and_then(|file| file.parent()).unwrap_or(Path::new(""));
+    path.map(|path| folder.join(path))
+}
+
+/// The folder as a person would type it from here.
+fn short(dir: &Path) -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_default();
+    dir.strip_prefix(&here).map_or_else(|_| dir.to_owned(), Path::to_owned)
+}
+
+fn summary(outcomes: &[Outcome], drills: usize, exit: Exit) -> String {
+    let widest = outcomes.iter().map(|outcome| outcome.drill.chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    for outcome in outcomes {
+        let dir = outcome.dir.as_deref().map_or_else(String::new, |dir| short(dir).display().to_string());
+        text.push_str(&format!("{:widest$}  {:12}  {dir}\n", outcome.drill, outcome.exit.word()));
+    }
+    if outcomes.len() < drills {
+        text.push_str(&format!("{} were not begun\n", drills - outcomes.len()));
+    }
+    text + &format!("together: {} ({})\n", exit.word(), exit.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_id_is_safe_as_a_folder() {
+        assert!(run_id("20261121T000000Z-abcde").is_ok());
+        for bad in ["", "..", ".x", "a/b", "a b", &"x".repeat(65)] {
+            assert!(run_id(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_a_run_could_not_do_has_its_exit_code() {
+        let finished = |state, error| Finished { dir: None, state, error };
+        let open = RunError::OpenFault { run: "r".into(), fault: "f".into(), by_hand: String::new() };
+        assert_eq!(exit_of(&finished(RunState::Dirty, Some(open))), Exit::NotHealed);
+        assert_eq!(exit_of(&finished(RunState::NotRun, Some(RunError::Preflight(Vec::new())))), Exit::Preflight);
+        assert_eq!(exit_of(&finished(RunState::Aborted, Some(RunError::Internal(String::new())))), Exit::Internal);
+        assert_eq!(exit_of(&finished(RunState::Aborted, None)), Exit::Aborted);
+        assert_eq!(exit_of(&finished(RunState::Ended, None)), Exit::Pass);
+    }
+
+    #[test]
+    fn the_summary_names_every_drill_and_what_was_not_begun() {
+        let outcome = |drill: &str, exit| Outcome { drill: drill.to_owned(), exit, dir: None };
+        let text = summary(&[outcome("a", Exit::Pass), outcome("bb", Exit::Fail)], 3, Exit::Fail);
+        assert!(text.contains("bb  fail") && text.contains("1 were not begun") && text.contains("together: fail (1)"));
+    }
+}
