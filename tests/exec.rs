@@ -4,3 +4,7 @@
 mod bench;
 #[path = "exec/embedded.rs"]
 mod embedded;
+#[path = "exec/steps.rs"]
+mod steps;
+#[path = "exec/victim.rs"]
+mod victim;

@@ -1,9 +1,10 @@
 //! Commands of this machine: each in a process group of its own, ended as a group, output bounded. What a command's end
 //! means is not known here.
 
-use super::{AdapterError, Command, CommandOutput, Commands, Fut, Held, HeldProcess};
+use super::{AdapterError, Command, CommandOutput, Commands, Fut, Held, HeldProcess, host};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -130,6 +131,11 @@ fn timed_out(command: &Command, said: &str) -> String {
 impl Commands for SystemCommands {
     fn run<'a>(&'a self, command: &'a Command) -> Fut<'a, Result<CommandOutput, AdapterError>> {
         Box::pin(run(command))
+    }
+
+    fn find(&self, program: &str) -> Result<(), AdapterError> {
+        let there = if program.contains('/') { Path::new(program).exists() } else { host::tool(program).is_some() };
+        if there { Ok(()) } else { Err(AdapterError::Missing(format!("the program `{program}` is not there"))) }
     }
 
     fn hold<'a>(&'a self, command: &'a Command) -> Fut<'a, Result<Held, AdapterError>> {

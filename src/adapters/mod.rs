@@ -138,6 +138,16 @@ pub struct CommandOutput {
 pub trait Commands: Send + Sync {
     /// Runs it to its end.
     fn run<'a>(&'a self, command: &'a Command) -> Fut<'a, Result<CommandOutput, AdapterError>>;
+    /// Is this program there? One with a `/` in it is a path; others are searched.
+    ///
+    /// Worlds whose programs are made up need not say so.
+    ///
+    /// # Errors
+    /// `Missing` if not.
+    fn find(&self, program: &str) -> Result<(), AdapterError> {
+        let _ = program;
+        Ok(())
+    }
     /// Starts a program that lives until it is told to end or dropped; ready when it has written its first line, within
     /// the command's time-out. Worlds that cannot hold programs need not say so.
     fn hold<'a>(&'a self, command: &'a Command) -> Fut<'a, Result<Held, AdapterError>> {

@@ -51,6 +51,8 @@ pub(super) struct Progress {
     pub steps: BTreeMap<String, (StepView, Mono)>,
     /// What brings the staging down.
     pub staging: Option<Up>,
+    /// Did the system save itself, as the playbook expected?
+    pub failed_over: bool,
     /// Was the early read-back tried?
     pub early_read_back: bool,
     /// The phase that goes on.

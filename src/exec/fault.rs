@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// From an injection's first look to the second; doubles from there.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+
 /// A fault whose intent is on disk.
 pub(super) struct OpenFault {
     pub intent: FaultIntent,
@@ -153,6 +156,8 @@ impl Drill<'_> {
         let limit = self.options.limits.effect.min(open.intent.deadline.unwrap_or(Duration::MAX));
         let until = self.now().after(limit);
         let (fault, mut looks) = (open.intent.fault.clone(), 0);
+        // Close looks at first: the width of the fault's own moment is part of every recovery time.
+        let mut pause = FIRST_PAUSE;
         loop {
             let lo = self.now();
             let look = open.prepared.effective(&self.scene.cx()).await;
@@ -173,7 +178,8 @@ impl Drill<'_> {
                 };
                 return VerbEnd { looks, ..VerbEnd::new(outcome, whole) };
             }
-            self.pause(span).await;
+            self.world.clock.sleep_until(span.hi.after(pause.max(span.hi.since(span.lo)))).await;
+            pause = (pause * 2).min(self.options.limits.look_every);
         }
     }
 

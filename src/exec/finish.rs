@@ -74,7 +74,8 @@ impl Drill<'_> {
             self.phase(Phase::Drain, self.stop_load()).await;
         }
         if load && whole {
-            self.phase(Phase::ReadBack, self.read_back(ReadBackStage::Final)).await;
+            let read_back = self.unless_stopped(self.read_back(ReadBackStage::Final));
+            let _stopped = self.phase(Phase::ReadBack, read_back).await;
         }
         if self.progress().staging.is_some() {
             self.phase(Phase::StagingDown, self.staging_down()).await;

@@ -16,6 +16,9 @@ use std::time::Duration;
 const HEAD_START: Duration = Duration::from_millis(50);
 /// The early read-back must not hold the drill up.
 const EARLY_LIMIT: Duration = Duration::from_secs(10);
+/// So long it waits for the service to answer, once the system has saved itself.
+const EARLY_WAIT: Duration = Duration::from_secs(2);
+const EARLY_LOOK: Duration = Duration::from_millis(50);
 /// A final read-back is tried so often.
 const FINAL_ATTEMPTS: u32 = 3;
 /// Between two marks of an operations log in the journal.
@@ -36,6 +39,10 @@ struct Runner {
 /// What is known of a workload's service from its live figures: for deciding how long to go on, never for judging.
 struct Health {
     good_since: Option<Mono>,
+    /// Did it only succeed between the last two looks?
+    answers: bool,
+    ok: u64,
+    bad: u64,
     missed: u64,
     marked: Mono,
     blocks: u64,
@@ -58,7 +65,9 @@ impl Runner {
         } else {
             health.good_since = None;
         }
-        health.missed = stats.missed;
+        let bad = stats.fail + stats.unknown + stats.missed;
+        health.answers = stats.ok > health.ok && bad == health.bad;
+        (health.missed, health.ok, health.bad) = (stats.missed, stats.ok, bad);
     }
 
     fn good_for(&self, now: Mono) -> Duration {
@@ -107,10 +116,13 @@ impl Load {
     }
 
     /// Does every ledger's service answer right now?
-    fn ledgers_answer(&self, now: Mono) -> bool {
-        let all = self.all();
-        let ledgers: Vec<_> = all.iter().filter(|r| r.sampler.is_ledger()).collect();
-        !ledgers.is_empty() && ledgers.iter().all(|r| r.good_for(now) >= Duration::from_millis(500))
+    fn ledgers_answer(&self) -> bool {
+        let answers = |r: &Arc<Runner>| r.health.lock().unwrap_or_else(PoisonError::into_inner).answers;
+        self.all().iter().filter(|r| r.sampler.is_ledger()).all(answers)
+    }
+
+    fn has_ledger(&self) -> bool {
+        self.all().iter().any(|r| r.sampler.is_ledger())
     }
 }
 
@@ -145,7 +157,9 @@ impl Drill<'_> {
         let recorder: Arc<dyn sampler::Recorder> = Arc::clone(&self.record) as _;
         let opened = Sampler::open(self.world, plan, endpoint, settings, ops, recorder).await;
         let sampler = opened.map_err(|e| format!("it cannot be opened: {e}"))?;
-        let health = Health { good_since: None, missed: 0, marked: self.now(), blocks: 0, stopped: false };
+        let marked = self.now();
+        let health =
+            Health { good_since: None, answers: false, ok: 0, bad: 0, missed: 0, marked, blocks: 0, stopped: false };
         Ok(Runner { plan: plan.clone(), sampler, health: Mutex::new(health) })
     }
 
@@ -189,14 +203,23 @@ impl Drill<'_> {
         }
     }
 
-    /// The early read-back, at most once, and only while a fault is open and the service answers.
+    /// The early read-back, at most once, while a fault is open and the service answers. It is waited for a moment
+    /// only when the system has saved itself: otherwise the wait would make the outage longer.
     pub async fn early_read_back(&self) {
-        let (now, open) = (self.now(), !self.open_faults().is_empty());
-        let first = !self.progress().early_read_back;
-        if open && first && self.load.ledgers_answer(now) {
-            self.progress().early_read_back = true;
-            let _stopped = self.unless_stopped(self.read_back(ReadBackStage::Early)).await;
+        let open = !self.open_faults().is_empty() && self.load.has_ledger();
+        if !open || self.progress().early_read_back {
+            return;
         }
+        let saved = self.progress().failed_over;
+        let until = self.now().after(if saved { EARLY_WAIT } else { Duration::ZERO });
+        while !self.load.ledgers_answer() {
+            let next = self.world.clock.sleep_until(self.now().after(EARLY_LOOK));
+            if self.now() >= until || self.unless_stopped(next).await.is_err() {
+                return;
+            }
+        }
+        self.progress().early_read_back = true;
+        let _stopped = self.unless_stopped(self.read_back(ReadBackStage::Early)).await;
     }
 
     /// Reads every ledger back.

@@ -103,7 +103,8 @@ impl Drill<'_> {
         let plan = self.plan;
         let outage = self.list(Phase::Outage, &plan.outage).await?;
         if outage == Flow::On {
-            self.list(Phase::Failover, &plan.failover).await?;
+            let failover = self.list(Phase::Failover, &plan.failover).await?;
+            self.progress().failed_over = failover == Flow::On && !plan.failover.is_empty();
         } else if !plan.failover.is_empty() {
             self.phase(Phase::Failover, async { self.skip_all(&plan.failover, "the outage failed") }).await;
         }

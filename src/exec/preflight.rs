@@ -4,12 +4,12 @@ use super::drill::{Broken, Drill};
 use super::options::{RunError, RunOptions};
 use super::{sampler, secrets};
 use crate::adapters::host;
+use crate::faults::Cx;
 use crate::journal::{self, state::Index};
 use crate::plan::{Plan, StagingPlan, StepPlan, Verb};
 use chrono::Datelike;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::Path;
 
 /// A run writes less than this in an hour at a thousand operations a second.
 const ROOM: u64 = 64 << 20;
@@ -59,7 +59,7 @@ pub(super) fn room(options: &RunOptions) -> Vec<String> {
 impl Drill<'_> {
     /// Everything that can be known before the staging is up.
     pub async fn preflight(&self) -> Result<(), Broken> {
-        let mut reasons = missing_programs(self.plan, &self.scene.cx().scope.base());
+        let mut reasons = missing_programs(self.plan, &self.scene.cx());
         reasons.extend(descriptors(self.plan));
         if self.world.clock.stamp().wall.year() < 2024 && matches!(self.world.clock, crate::clock::Clock::System) {
             reasons.push("the wall clock is wrong: it stands before 2024".to_owned());
@@ -89,7 +89,7 @@ fn descriptors(plan: &Plan) -> Option<String> {
 }
 
 /// Programs that the plan runs and that are not there.
-fn missing_programs(plan: &Plan, base: &Path) -> Vec<String> {
+fn missing_programs(plan: &Plan, cx: &Cx<'_>) -> Vec<String> {
     let mut programs = BTreeSet::new();
     let mut add = |value: Result<Value, serde_json::Error>| {
         if let Ok(value) = value {
@@ -107,11 +107,10 @@ fn missing_programs(plan: &Plan, base: &Path) -> Vec<String> {
     for steps in [&plan.steady, &plan.outage, &plan.failover, &plan.restore, &plan.verify] {
         steps.iter().for_each(|step| step_values(step, &mut add));
     }
-    let there = |program: &String| {
-        if program.contains('/') { base.join(program).exists() } else { host::tool(program).is_some() }
-    };
-    let missing = programs.into_iter().filter(|p| !p.contains("${") && !there(p));
-    missing.map(|p| format!("the program `{p}` is not there")).collect()
+    // A program with a `/` in it is relative to the playbook, the others are searched.
+    let place = |p: String| if p.contains('/') { cx.scope.base().join(p).to_string_lossy().into_owned() } else { p };
+    let known = programs.into_iter().filter(|p| !p.contains("${"));
+    known.filter_map(|p| cx.world.commands.find(&place(p)).err()).map(|e| e.to_string()).collect()
 }
 
 fn step_values(step: &StepPlan, add: &mut impl FnMut(Result<Value, serde_json::Error>)) {

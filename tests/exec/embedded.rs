@@ -73,5 +73,52 @@ async fn the_quickstart_runs_end_to_end() {
     };
     assert!(read(ReadBackStage::Final), "{}", ran.story());
     assert!(ran.any(|w| matches!(w, What::StagingDown { error: None })));
-    eprintln!("{}", ran.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_in_use_is_named_and_nothing_is_left() {
+    let bench = Bench::new();
+    let _taken = std::net::TcpListener::bind("127.0.0.1:18110").unwrap();
+    let ran = bench.run(&drill(18110)).await;
+    assert_eq!(ran.finished.state, RunState::NotRun, "{}", ran.story());
+    assert!(ran.error().contains("18110"), "{}", ran.error());
+    assert!(!bench.alive("reports/embedded/run-1/staging/a.pid"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_that_is_not_healthy_at_baseline_is_not_broken_further() {
+    let mut bench = Bench::new();
+    bench.limits.warm_up = std::time::Duration::from_secs(2);
+    // Nobody answers within a deadline of a microsecond.
+    let ran = bench.run(&drill(18120).replace("deadline: 1s, stable", "deadline: 1us, stable")).await;
+    assert_eq!(ran.finished.state, RunState::NotRun, "{}", ran.story());
+    assert!(ran.error().contains("workload `orders`"), "{}", ran.error());
+    assert!(!ran.phases().contains(&Phase::Outage));
+    assert!(ran.any(|w| matches!(w, What::StagingDown { error: None })), "{}", ran.story());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_under_load_leaves_nothing_behind() {
+    let cases: [(u16, fn(&What) -> bool); 5] = [
+        (18130, |w| matches!(w, What::PhaseStarted { phase: Phase::StagingUp })),
+        (18140, |w| matches!(w, What::WorkloadStarted { .. })),
+        (18150, |w| matches!(w, What::FaultInjected { .. })),
+        (18160, |w| matches!(w, What::PhaseStarted { phase: Phase::Steady })),
+        (18170, |w| matches!(w, What::PhaseStarted { phase: Phase::ReadBack })),
+    ];
+    for (port, fits) in cases {
+        let bench = Bench::new();
+        let ran = bench.run_and_stop(&drill(port), fits).await;
+        assert_eq!(ran.finished.state, RunState::Aborted, "{port}: {}", ran.story());
+        assert_eq!(ran.any(|w| matches!(w, What::FaultIntent(_))), ran.healed("dies"), "{port}: {}", ran.story());
+        assert!(!bench.listed());
+        for name in ["a", "b", "cluster"] {
+            assert!(!bench.alive(&format!("reports/embedded/run-1/staging/{name}.pid")), "{port}: {name} lives");
+        }
+        assert!(std::net::TcpListener::bind(("127.0.0.1", port)).is_ok(), "{port} is still taken");
+        let (started, stopped) = (ran.events.iter(), ran.events.iter());
+        let started = started.filter(|e| matches!(e.what, What::WorkloadStarted { .. })).count();
+        let stopped = stopped.filter(|e| matches!(e.what, What::WorkloadStopped(_))).count();
+        assert_eq!(started, stopped, "{port}: {}", ran.story());
+    }
 }
