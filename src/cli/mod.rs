@@ -1,9 +1,11 @@
 //! The command line: one file per command, the exit-code table, and the only printing.
 //! What a drill is, does and means lives elsewhere; here it is asked for, shown, and turned into an exit code.
 
+mod analyze;
 mod answers;
 mod completions;
 mod doctor;
+mod evidence;
 mod exit;
 mod files;
 mod host_seal;
@@ -45,6 +47,8 @@ enum Command {
     Run(Box<run::Args>),
     /// Find every mistake in playbooks: place, reason, and what to write
     Validate(validate::Args),
+    /// Compute a run's reports again from its record, and compare byte for byte
+    Analyze(analyze::Args),
     /// Say which runs may have left a fault open
     Status(status::Args),
     /// Heal what runs left open
@@ -97,6 +101,7 @@ impl Command {
     fn run(self, terminal: &mut Terminal) -> Result<Exit, Complaint> {
         match self {
             Self::Run(args) => run::run(&args, terminal),
+            Self::Analyze(args) => analyze::run(&args, terminal),
             Self::Status(args) => status::run(&args, terminal),
             Self::Recover(args) => recover::run(&args, terminal),
             Self::Validate(args) => validate::run(&args, terminal),

@@ -2,10 +2,11 @@
 //! the record analysed and rendered, and says what it all amounts to.
 
 use super::answers::Person;
+use super::evidence::{self, Judged};
 use super::playbooks::{self, Given, Scheduled};
 use super::progress::Progress;
 use super::terminal::Look;
-use super::{Complaint, Exit, Output, Terminal, files, host_seal};
+use super::{Complaint, Exit, Output, Terminal, analyze, files, host_seal};
 use crate::adapters::World;
 use crate::adapters::host::{self, Durability};
 use crate::clock::Clock;
@@ -14,6 +15,7 @@ use crate::exec::{self, AnswerFile, Answers, Finished, Nobody, RunError, RunOpti
 use crate::model::{RunId, RunState};
 use crate::playbook::{AfterFailure, Window};
 use crate::staging::Embedded;
+use serde_json::json;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -216,8 +218,29 @@ impl Runner<'_> {
         }
         let Some(dir) = &finished.dir else { return ended };
         let shown = short(dir);
-        terminal.say(&format!("record: {}", shown.display()));
-        ended
+        let judged = match evidence::judge(dir) {
+            Ok(judged) => judged,
+            Err(why) => return terminal.complain(&why).merge(ended),
+        };
+        let mut exit = judged.exit.merge(ended);
+        if let Err(why) = evidence::write(dir, &judged) {
+            exit = exit.merge(terminal.complain(&why));
+        }
+        self.show(&shown, &judged, exit, terminal);
+        exit
+    }
+
+    fn show(&self, dir: &Path, judged: &Judged, exit: Exit, terminal: &mut Terminal) {
+        if self.args.output == Output::Json {
+            let run = &judged.analysis.run;
+            let result = json!({"run": run.run, "drill": run.drill, "dir": dir, "exit_code": exit.code(),
+                "word": exit.word(), "verdict": judged.analysis.verdict});
+            return terminal.say(&json!({ "result": result }).to_string());
+        }
+        terminal.say(&analyze::table(dir, judged, terminal));
+        if std::env::var_os("GITHUB_ACTIONS").is_some() {
+            crate::report::annotations(&judged.analysis).iter().for_each(|line| terminal.say(line));
+        }
     }
 }
 
