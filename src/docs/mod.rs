@@ -19,6 +19,8 @@ pages! {
     command_workload;
     #[doc = include_str!("performance.md")]
     performance;
+    #[doc = include_str!("reports.md")]
+    reports;
     #[doc = include_str!("continuous_integration.md")]
     continuous_integration;
 }

@@ -18,13 +18,14 @@ pub fn markdown(a: &Analysis) -> String {
         out.push_str(&format!("{}\n\n", text(&a.run.title)));
     }
     match a.reasons.as_slice() {
-        [] => out.push_str(&format!("**{}**\n\n", text(&h.reason))),
+        [] => out.push_str(&format!("**{}**\n\n", prose(&h.reason))),
         some => {
             out.extend(some.iter().map(reason));
             out.push('\n');
         }
     }
-    out.extend(story(a).iter().map(|sentence| format!("{}\n", text(sentence))));
+    out.push_str("## In short\n\n");
+    out.extend(story(a).iter().map(|sentence| format!("- {}\n", prose(sentence))));
     out.push_str(&format!(
         "\nRun {} in {}, {}, {}.\n",
         code(&a.run.run.0),
@@ -40,7 +41,7 @@ pub fn markdown(a: &Analysis) -> String {
     }
     if !a.notes.is_empty() {
         out.push_str("\n## Notes\n\n");
-        out.extend(a.notes.iter().map(|n| format!("- {}\n", text(n))));
+        out.extend(a.notes.iter().map(|n| format!("- {}\n", prose(n))));
     }
     out.push_str(&format!("\n<sub>{}, journal {}</sub>\n", text(&a.run.host.tool), code(&a.journal_head)));
     out
@@ -48,7 +49,7 @@ pub fn markdown(a: &Analysis) -> String {
 
 fn reason(r: &Reason) -> String {
     let place = r.place.as_ref().map_or_else(String::new, |p| format!(" ({})", code(p)));
-    format!("- {} {}{place}\n", words::sign(r.verdict), text(&r.text))
+    format!("- {} {}{place}\n", words::sign(r.verdict), prose(&r.text))
 }
 
 fn section(out: &mut String, table: &Table) {
@@ -59,7 +60,7 @@ fn section(out: &mut String, table: &Table) {
     row(out, table.head.iter().map(|h| text(h)));
     row(out, table.align.iter().map(|a| if *a == Align::Right { "--:".to_owned() } else { ":--".to_owned() }));
     for cells in &table.rows {
-        row(out, cells.iter().map(|c| text(&c.text)));
+        row(out, cells.iter().map(|c| prose(&c.text)));
     }
 }
 
@@ -88,9 +89,19 @@ fn text(raw: &str) -> String {
     out
 }
 
+/// A sentence whose names between backticks are set as code.
+fn prose(sentence: &str) -> String {
+    words::pieces(sentence)
+        .map(|piece| match piece {
+            words::Piece::Words(raw) => text(raw),
+            words::Piece::Name(raw) => code(raw),
+        })
+        .collect()
+}
+
 /// Text in a code span; a backtick in it would end the span.
 fn code(raw: &str) -> String {
-    format!("`{}`", words::clean(raw).replace('`', "").replace('<', "‹"))
+    format!("`{}`", words::clean(raw).replace('`', "").replace(['<', '|'], "¦"))
 }
 
 /// Lines that GitHub Actions shows at the playbook's lines, worst first, at most ten.

@@ -57,13 +57,15 @@ fn felt(a: &Analysis, w: &WorkloadResult, r: &Recovery) -> String {
             words::about(back)
         ),
         (None, Some(back)) => format!("Service of {} was sustained {} after {after}{by}.", w.name, words::about(back)),
-        (_, None) => {
-            format!(
-                "When service of {} was sustained is not known: {}.",
-                w.name,
-                r.why.as_deref().unwrap_or("it was not seen")
-            )
-        }
+        (_, None) => match r.at_least {
+            Some(least) => {
+                format!("Service of {} was not sustained within {} of {after}.", w.name, words::duration(least))
+            }
+            None => {
+                let why = r.why.as_deref().unwrap_or("it was not seen");
+                format!("When service of {} was sustained is not known: {why}.", w.name)
+            }
+        },
     }
 }
 

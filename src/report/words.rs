@@ -25,6 +25,31 @@ pub fn clean(text: &str) -> String {
         .collect()
 }
 
+/// A piece of a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Words.
+    Words(&'a str),
+    /// A name, which sentences put between backticks.
+    Name(&'a str),
+}
+
+/// A sentence cut at its backticks; one without a partner stays as it is.
+pub fn pieces(sentence: &str) -> impl Iterator<Item = Piece<'_>> {
+    let parts: Vec<&str> = sentence.split('`').collect();
+    let paired = parts.len() % 2 == 1;
+    let pieces: Vec<Piece<'_>> = if paired {
+        parts
+            .iter()
+            .enumerate()
+            .map(|(i, part)| if i % 2 == 0 { Piece::Words(part) } else { Piece::Name(part) })
+            .collect()
+    } else {
+        vec![Piece::Words(sentence)]
+    };
+    pieces.into_iter().filter(|piece| !matches!(piece, Piece::Words("")))
+}
+
 /// Nanoseconds as seconds.
 #[must_use]
 pub fn seconds(nanos: i64) -> f64 {
@@ -411,6 +436,13 @@ mod tests {
     #[test]
     fn text_from_outside_stays_text() {
         assert_eq!(clean("a\nb\u{1b}[31mc\u{202e}d\0"), "a b[31mcd");
+    }
+
+    #[test]
+    fn names_in_sentences_are_found() {
+        let all = |s: &'static str| pieces(s).collect::<Vec<_>>();
+        assert_eq!(all("RTO of `a b`: x"), [Piece::Words("RTO of "), Piece::Name("a b"), Piece::Words(": x")]);
+        assert_eq!(all("a ` b"), [Piece::Words("a ` b")]);
     }
 
     #[test]

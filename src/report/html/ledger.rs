@@ -1,7 +1,7 @@
 //! The write ledger: a strip of writes around the outage, its totals, and the ages of what was lost.
 
 use super::axis::{LEFT, Placed, RIGHT, ROW, Side, WIDTH, figure, place, vertical};
-use super::markup::{El, Markup, el};
+use super::markup::{El, Markup, el, prose};
 use super::page::{data, only};
 use super::series::legend;
 use crate::analysis::{Analysis, Class, LedgerResult, LostRun, WorkloadResult};
@@ -43,7 +43,7 @@ pub(super) fn charts(a: &Analysis) -> Markup {
     out.extend(
         ledgers()
             .filter_map(|(w, l)| Some((w, l.why.as_ref()?)))
-            .map(|(w, why)| el("p").class("note").text(&format!("{}: {why}", w.name))),
+            .map(|(w, why)| el("p").class("note").child(prose(&format!("{}: {why}", w.name)))),
     );
     out
 }

@@ -57,6 +57,16 @@ pub(super) fn text(raw: &str) -> Markup {
     Markup(escape(raw))
 }
 
+/// A sentence whose names between backticks are set as code.
+pub(super) fn prose(sentence: &str) -> Markup {
+    words::pieces(sentence)
+        .map(|piece| match piece {
+            words::Piece::Words(raw) => text(raw),
+            words::Piece::Name(raw) => el("code").text(raw).into(),
+        })
+        .collect()
+}
+
 fn escape(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     for c in words::clean(raw).chars() {

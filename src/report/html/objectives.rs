@@ -1,6 +1,6 @@
 //! Objectives as cards: the measured figure, a bar with its whiskers and the target, and the verdict in words.
 
-use super::markup::{El, Markup, el, text};
+use super::markup::{El, Markup, el, prose, text};
 use crate::analysis::{Analysis, ObjectiveResult};
 use crate::model::{ClockBasis, ObjectiveKind, Verdict};
 use crate::report::{tables, words};
@@ -43,7 +43,7 @@ fn card(a: &Analysis, o: &ObjectiveResult) -> El {
         )
         .child(figure(&words::actual(o)))
         .child(bullet(o))
-        .child(el("p").class("faint").text(&format!("{basis}. {}", sentence(&o.why))))
+        .child(el("p").class("faint").child(prose(&format!("{basis}. {}", sentence(&o.why)))))
 }
 
 /// The best estimate large, its ends small.

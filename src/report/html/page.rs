@@ -1,6 +1,6 @@
 //! The page around the charts: head, verdict, sections in order, and the record.
 
-use super::markup::{El, Markup, el, text};
+use super::markup::{El, Markup, el, prose, text};
 use super::{gantt, ledger, objectives, outages, series};
 use crate::analysis::{Analysis, Reason};
 use crate::report::story::story;
@@ -52,7 +52,7 @@ fn header(a: &Analysis) -> El {
     let when = format!("{} to {ended}", a.started.format("%Y-%m-%d %H:%M:%S"));
     let facts = format!("Run {} in {}, {when} ({})", a.run.run, a.run.environment, words::duration(a.length));
     let reasons: Markup = match a.reasons.as_slice() {
-        [] => el("p").class("reason").text(&h.reason).into(),
+        [] => el("p").class("reason").child(prose(&h.reason)).into(),
         some => el("ul").class("reasons").children(some.iter().map(reason)).into(),
     };
     let title = (!a.run.title.is_empty()).then(|| el("p").class("title").text(&a.run.title));
@@ -70,10 +70,10 @@ fn header(a: &Analysis) -> El {
 }
 
 fn reason(r: &Reason) -> El {
-    let place = r.place.as_ref().map(|p| el("code").text(p));
+    let place = r.place.as_ref().map(|p| el("code").class("place").text(p));
     el("li")
         .class(objectives::tone(r.verdict))
-        .text(&format!("{} {} ", words::sign(r.verdict), r.text))
+        .child(prose(&format!("{} {} ", words::sign(r.verdict), r.text)))
         .child(Markup::from(place))
 }
 
@@ -144,7 +144,7 @@ fn captioned(of: &Table, caption: &'static str) -> Markup {
                 Tone::Unsure => format!("{} unsure", side(i)),
                 Tone::Faint => format!("{} faint", side(i)),
             };
-            el("td").class(&class).text(&cell.text)
+            el("td").class(&class).child(prose(&cell.text))
         }))
     });
     el("table")
@@ -155,7 +155,7 @@ fn captioned(of: &Table, caption: &'static str) -> Markup {
 }
 
 fn list(lines: &[String]) -> Markup {
-    let items = lines.iter().map(|line| el("li").text(line));
+    let items = lines.iter().map(|line| el("li").child(prose(line)));
     (!lines.is_empty()).then(|| el("ul").class("list").children(items)).into()
 }
 
