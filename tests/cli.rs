@@ -5,6 +5,12 @@
 
 #[path = "cli/answers.rs"]
 mod answers;
+#[path = "cli/drill.rs"]
+mod drill;
+#[path = "cli/runs.rs"]
+mod runs;
+#[path = "cli/signals.rs"]
+mod signals;
 #[path = "cli/support.rs"]
 mod support;
 #[path = "cli/validating.rs"]
