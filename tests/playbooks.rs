@@ -2,7 +2,8 @@
 //! diagnostics that stand beside it. `BLESS=1` writes them anew.
 
 use blackstart::config::Config;
-use blackstart::plan::{self, Inputs};
+use blackstart::model::{PinnedTarget, ProcessIdentity};
+use blackstart::plan::{self, Inputs, Plan};
 use blackstart::playbook::{self, Diagnostic, RenderStyle, SourceText};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,95 @@ fn good_playbooks_become_plans() {
         assert!(!said.contains("error:"), "{name}:\n{said}");
         assert!(plans > 0 || name.starts_with("game-day"), "{name} makes no plan");
     }
+}
+
+fn plans(name: &str) -> Vec<Plan> {
+    let path = folder("ok").join(name);
+    let source = SourceText::new(name, std::fs::read_to_string(path).unwrap());
+    let beside = |name: &Path| std::fs::read(folder("ok").join(name)).map_err(|e| e.to_string());
+    let (asts, said) = playbook::load(&[source], &beside);
+    assert_eq!(playbook::render_all(&said, RenderStyle::Plain), "");
+    let (params, config) = (BTreeMap::new(), config());
+    plan::lower(&asts[0], &Inputs { params: &params, env: &env, config: &config }).unwrap()
+}
+
+#[test]
+fn plans_are_explained() {
+    let leader = PinnedTarget {
+        name: "leader".to_owned(),
+        kind: "process".to_owned(),
+        processes: vec![ProcessIdentity { pid: 4711, started: 1, boot: "b".to_owned(), name: "postgres".to_owned() }],
+        ..PinnedTarget::default()
+    };
+    let resolved = BTreeMap::from([
+        ("leader".to_owned(), Ok(leader)),
+        ("db".to_owned(), Err("nobody listens on 127.0.0.1:15000".to_owned())),
+    ]);
+    let said: String = ["patroni.yaml", "everything.yaml"]
+        .iter()
+        .map(|name| plan::explain(&plans(name)[0], &resolved).text() + "\n")
+        .collect();
+    let golden = folder("ok").join("plans.txt");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&golden, &said).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&golden).unwrap_or_default(), said);
+}
+
+#[test]
+fn a_resolved_playbook_makes_the_same_plan() {
+    for name in ["patroni.yaml", "embedded.yaml", "everything.yaml", "styles.yaml"] {
+        for plan in plans(name) {
+            let source = SourceText::new(name, plan.source.resolved.clone());
+            let (params, config) = (BTreeMap::new(), config());
+            let again = plan::compile(&source, &Inputs { params: &params, env: &|_| None, config: &config });
+            let again = again.map_err(|said| playbook::render_all(&said, RenderStyle::Plain)).unwrap();
+            assert_eq!(again.len(), 1, "{name}: a resolved playbook has no matrix");
+            assert_eq!(again[0].source.resolved, plan.source.resolved, "{name}");
+            assert_eq!((&again[0].objectives, &again[0].params), (&plan.objectives, &plan.params), "{name}");
+            assert_eq!(
+                format!("{:?}", again[0].workloads.iter().map(|w| &w.spec).collect::<Vec<_>>()),
+                format!("{:?}", plan.workloads.iter().map(|w| &w.spec).collect::<Vec<_>>())
+            );
+            let ids = |p: &Plan| p.verify.iter().map(|s| (s.id.clone(), s.verb.clone())).collect::<Vec<_>>();
+            assert_eq!(ids(&again[0]), ids(&plan), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_matrix_runs_every_combination_once() {
+    let all: Vec<(String, String)> =
+        plans("everything.yaml").iter().map(|p| (p.params["mode"].clone(), p.params["count"].clone())).collect();
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    let mut sorted = all.clone();
+    sorted.sort();
+    assert_eq!(sorted, [pair("async", "1"), pair("async", "2"), pair("sync", "1"), pair("sync", "2")]);
+}
+
+#[test]
+fn every_drill_that_comes_along_is_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("drills");
+    let config = std::fs::read(root.join("blackstart.yaml")).unwrap();
+    let config = Config::parse(SourceText::from_bytes("drills/blackstart.yaml", &config)).unwrap();
+    let (mut open, mut seen) = (vec![root], 0);
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+            if entry.is_dir() {
+                open.push(entry);
+            } else if entry.extension().is_some_and(|e| e == "yaml") {
+                let source = SourceText::from_bytes(&entry, &std::fs::read(&entry).unwrap());
+                let read = |path: &Path| std::fs::read(path).map_err(|e| e.to_string());
+                let (asts, mut said) = playbook::load(&[source], &read);
+                let params = BTreeMap::new();
+                let inputs = Inputs { params: &params, env: &|_| None, config: &config };
+                said.extend(asts.iter().filter_map(|ast| plan::lower(ast, &inputs).err()).flatten());
+                assert_eq!(playbook::render_all(&said, RenderStyle::Plain), "");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 3);
 }
 
 #[test]

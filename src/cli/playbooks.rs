@@ -129,6 +129,11 @@ impl Loader<'_> {
     fn file(&mut self, path: &Path, bytes: &[u8]) {
         let Some(ast) = self.parse(path, bytes) else { return };
         let params = self.given.params.iter().cloned().collect();
+        if ast.kind == FileKind::Configuration {
+            // `drills/**` finds it too: it is checked like the playbooks beside it.
+            let said = Config::parse(SourceText::from_bytes(path, bytes)).err();
+            return self.loaded.said.extend(said.into_iter().flatten());
+        }
         let read = if ast.kind == FileKind::GameDay {
             playbook::game_day(&ast).map(|day| self.game_day(path, day, &params))
         } else {

@@ -63,6 +63,10 @@ impl Fault for CommandFault {
         list
     }
 
+    fn way_back(&self) -> String {
+        format!("the command {}", RunSpec::Command(self.heal.clone()))
+    }
+
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Undo, FaultError> {
         let mut touched = Vec::new();
         for target in &self.targets {

@@ -72,6 +72,8 @@ pub trait Fault: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sy
     fn targets(&self) -> Vec<&TargetRef>;
     /// What it needs: permissions and tools, for `plan`.
     fn permissions(&self) -> Vec<String>;
+    /// What brings the state before back, for `plan`.
+    fn way_back(&self) -> String;
     /// Resolves the targets and saves their state. Read-only.
     fn prepare(&self, cx: &Cx<'_>) -> impl Future<Output = Result<Self::Undo, FaultError>> + Send;
     /// Injects; safe to repeat.
@@ -139,6 +141,11 @@ macro_rules! faults {
             #[must_use]
             pub fn permissions(&self) -> Vec<String> {
                 match self { $(Self::$variant(f) => f.permissions()),+ }
+            }
+            /// What brings the state before back.
+            #[must_use]
+            pub fn way_back(&self) -> String {
+                match self { $(Self::$variant(f) => f.way_back()),+ }
             }
             /// Needs `acknowledge: irreversible`?
             #[must_use]

@@ -122,6 +122,15 @@ impl Fault for ProcessKill {
         vec!["the same user as the process, or CAP_KILL".to_owned()]
     }
 
+    fn way_back(&self) -> String {
+        match &self.back {
+            WayBack::Command(command) => format!("the command {}", RunSpec::Command(command.clone())),
+            WayBack::Request(request) => format!("the request {}", RunSpec::Request(request.clone())),
+            WayBack::Supervised => "something else restarts it; the drill only waits for it".to_owned(),
+            WayBack::None => "nothing in the drill".to_owned(),
+        }
+    }
+
     fn irreversible(&self) -> bool {
         matches!(self.back, WayBack::None)
     }

@@ -39,6 +39,10 @@ impl Fault for ProcessPause {
         vec!["the same user as the process, or CAP_KILL".to_owned()]
     }
 
+    fn way_back(&self) -> String {
+        "SIGCONT lets the processes go on".to_owned()
+    }
+
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Undo, FaultError> {
         let name = self.target.name();
         let target = cx.scope.target(&self.target).await.map_err(FaultError::NothingToBreak)?;

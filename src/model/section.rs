@@ -32,6 +32,20 @@ pub enum TargetSpec {
     Tcp(AddressTarget),
 }
 
+impl TargetSpec {
+    /// The key in a playbook.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Process(_) => "process",
+            Self::Http(_) => "http",
+            Self::Kv(_) => "kv",
+            Self::Postgres(_) => "postgres",
+            Self::Tcp(_) => "tcp",
+        }
+    }
+}
+
 /// Processes, by exactly one of these.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

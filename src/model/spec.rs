@@ -63,6 +63,19 @@ pub enum RunSpec {
     Request(RequestSpec),
 }
 
+impl std::fmt::Display for RunSpec {
+    /// In one line, for people; references stay references.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Command(command) => {
+                let words: Vec<String> = command.argv.iter().map(ToString::to_string).collect();
+                f.write_str(&words.join(" "))
+            }
+            Self::Request(request) => write!(f, "{} {}", request.method, request.url),
+        }
+    }
+}
+
 /// How a killed process comes back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

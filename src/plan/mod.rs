@@ -15,11 +15,13 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod explain;
 mod lower;
 
 pub use crate::model::{
     AddressTarget, EmbeddedStaging, ProcessTarget, Replication, SecretSource, ServiceSpec, TargetSpec, UrlTarget,
 };
+pub use explain::{Explanation, FaultLine, PhaseLine, StepLine, TargetLine, explain};
 pub use lower::{Inputs, compile, lower};
 
 /// A checked drill. It can be read as a [`Drill`]; it can only be made by lowering a playbook.

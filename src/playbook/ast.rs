@@ -24,6 +24,8 @@ pub enum FileKind {
     Drill,
     /// A list of drills with order, pauses, participants and a window.
     GameDay,
+    /// The configuration file, which lies beside playbooks: nothing of a playbook is in it.
+    Configuration,
 }
 
 /// The sections of a drill.

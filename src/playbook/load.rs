@@ -31,11 +31,13 @@ fn load_one(file: &SourceText, read: ReadFile<'_>) -> (Option<Ast>, Vec<Diagnost
     let mut said = Diagnostics::new(Sources(vec![Arc::new(file.clone())]));
     let Some(mut root) = tree::parse(0, &said) else { return (None, said.finish()) };
     let Some(kind) = parse::kind(&root, &said) else { return (None, said.finish()) };
-    if kind == FileKind::Drill {
-        merge_includes(&mut root, &mut said, read);
-        let _ = parse::drill(&root, &said);
-    } else {
-        game_day::parse(&root, &said);
+    match kind {
+        FileKind::Drill => {
+            merge_includes(&mut root, &mut said, read);
+            let _ = parse::drill(&root, &said);
+        }
+        FileKind::GameDay => drop(game_day::parse(&root, &said)),
+        FileKind::Configuration => {}
     }
     let broken = said.failed();
     let ast = Ast { sources: said.sources.clone(), root, kind, broken };

@@ -12,14 +12,19 @@ pub(super) const SHARED: [&str; 4] = ["params", "secrets", "targets", "guards"];
 /// Steps under `parallel` may be nested so deep.
 const DEEPEST_PARALLEL: usize = 4;
 
-/// Drill or game day?
+/// Drill, game day or configuration?
 pub(super) fn kind(root: &Node, said: &Diagnostics) -> Option<FileKind> {
     if !matches!(root.value, Value::Mapping(_)) {
         let message = format!("a playbook is a mapping that begins with `drill: NAME`, but this is {}", root.kind());
         said.push(said.error(root.region, message).help("write `drill: NAME` in the first line"));
         return None;
     }
-    Some(if root.get("game_day").is_some() { FileKind::GameDay } else { FileKind::Drill })
+    Some(match root {
+        root if root.get("drill").is_some() => FileKind::Drill,
+        root if root.get("game_day").is_some() => FileKind::GameDay,
+        root if root.get("environments").is_some() => FileKind::Configuration,
+        _ => FileKind::Drill,
+    })
 }
 
 /// The sections of a drill.

@@ -172,6 +172,7 @@ fn loosen(value: &mut Value, defs: &Map<String, Value>) {
         Value::Array(items) => items.iter_mut().for_each(|v| loosen(v, defs)),
         Value::Object(object) => {
             command_with_siblings(object, defs);
+            kinds_alone(object, defs);
             object.values_mut().for_each(|v| loosen(v, defs));
             if matches!(object.get("type").and_then(Value::as_str), Some("integer" | "boolean")) {
                 let strict = Value::Object(std::mem::take(object));
@@ -191,6 +192,19 @@ fn loosen(value: &mut Value, defs: &Map<String, Value>) {
 fn resolve<'a>(value: &'a Value, defs: &'a Map<String, Value>) -> &'a Value {
     let name = value.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/$defs/"));
     name.and_then(|n| defs.get(n)).unwrap_or(value)
+}
+
+/// A kind whose parameters all have defaults may be written alone: `client: retrying`.
+fn kinds_alone(object: &mut Map<String, Value>, defs: &Map<String, Value>) {
+    let Some(variants) = object.get_mut("oneOf").and_then(Value::as_array_mut) else { return };
+    let alone = variants.iter().filter_map(|variant| {
+        let name = variant["required"].as_array().filter(|r| r.len() == 1)?.first()?.as_str()?.to_owned();
+        let content = resolve(variant["properties"].get(&name)?, defs).as_object()?;
+        let optional = content.contains_key("properties") && !content.contains_key("required");
+        optional.then(|| json!({"const": name}))
+    });
+    let alone: Vec<Value> = alone.collect();
+    variants.extend(alone);
 }
 
 /// `{command: […], stdout: …}`: what a command takes may stand beside its words.

@@ -33,12 +33,12 @@ pub struct Inputs<'a> {
     pub config: &'a Config,
 }
 
-/// Makes a plan for each combination of the matrix: one if there is none, none for a game day.
+/// Makes a plan for each combination of the matrix: one if there is none, none for a game day or a configuration.
 ///
 /// # Errors
 /// Everything that is wrong and was not said when the file was parsed; warnings too. A plan keeps its warnings itself.
 pub fn lower(ast: &Ast, inputs: &Inputs<'_>) -> Result<Vec<Plan>, Vec<Diagnostic>> {
-    if ast.kind == FileKind::GameDay {
+    if ast.kind != FileKind::Drill {
         return if ast.broken { Err(Vec::new()) } else { Ok(Vec::new()) };
     }
     let said = Diagnostics::new(ast.sources.clone());
@@ -183,7 +183,7 @@ fn one(ast: &Ast, params: BTreeMap<String, Option<String>>, inputs: &Inputs<'_>,
     let baseline = sections.baseline.and_then(|n| cx.some_time(n, "baseline")).unwrap_or(Duration::from_secs(10));
     let mut phase = |at: usize| std::mem::take(&mut steps.phases[at]);
     let drill = Drill {
-        title: sections.title.as_ref().map_or_else(|| name.clone().unwrap_or_default(), |t| t.text.clone()),
+        title: title(&cx, &sections, name.as_deref().unwrap_or_default()),
         name: DrillName(name?),
         environment: environment?,
         hosts: Vec::new(),
@@ -214,6 +214,12 @@ fn one(ast: &Ast, params: BTreeMap<String, Option<String>>, inputs: &Inputs<'_>,
     let drill = Drill { hosts, ..drill };
     warn::about(&cx, &sections, &drill);
     Some(drill)
+}
+
+fn title(cx: &Cx<'_>, sections: &DrillAst<'_>, name: &str) -> String {
+    let Some(written) = &sections.title else { return name.to_owned() };
+    let node = Node { region: written.region, value: Value::Scalar { text: written.text.clone(), plain: false } };
+    cx.decode(&node, "title").unwrap_or_default()
 }
 
 fn drill_name(cx: &Cx<'_>, sections: &DrillAst<'_>) -> Option<String> {

@@ -376,17 +376,13 @@ impl Lower<'_> {
 
 /// A name for a step that has none.
 fn name_of(verb: &Verb) -> String {
-    let first = |spec: &RunSpec| match spec {
-        RunSpec::Command(c) => c.argv.first().map(ToString::to_string).unwrap_or_default(),
-        RunSpec::Request(r) => format!("{} {}", r.method, r.url),
-    };
     match verb {
         Verb::Inject(plan) => format!("inject {}", plan.fault.kind()),
         Verb::Heal(fault) => format!("heal {fault}"),
         Verb::Expect { probe, .. } => format!("expect {}", probe.kind()),
         Verb::Check(probe) => format!("check {}", probe.kind()),
         Verb::Restore(restore) => format!("restore {}", restore.kind()),
-        Verb::Run(run) => format!("run {}", first(run)),
+        Verb::Run(run) => format!("run {run}"),
         Verb::Wait(time) => format!("wait {}", Dur(*time)),
         Verb::Ask(question) => format!("ask: {question}"),
         Verb::Parallel(steps) => format!("{} steps at once", steps.len()),
