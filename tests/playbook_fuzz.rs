@@ -1,5 +1,7 @@
 //! Playbooks that are torn, swapped and spoilt at random: reading one always ends, soon, and with a diagnostic or a plan.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
 use blackstart::config::Config;
 use blackstart::plan::{self, Inputs};
 use blackstart::playbook::{self, RenderStyle, SourceText};

@@ -1,6 +1,8 @@
 //! Every playbook under `tests/playbooks/ok` becomes a plan, and every one under `bad` is refused with exactly the
 //! diagnostics that stand beside it. `BLESS=1` writes them anew.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
 use blackstart::config::Config;
 use blackstart::model::{PinnedTarget, ProcessIdentity};
 use blackstart::plan::{self, Inputs, Plan};

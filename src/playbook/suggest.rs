@@ -55,7 +55,7 @@ pub fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 
 /// What to write instead of an unknown word: the one that is meant, or all there are.
 #[must_use]
-pub fn help<'a>(word: &str, known: &[&'a str], what: &str) -> String {
+pub fn help(word: &str, known: &[&str], what: &str) -> String {
     match nearest(word, known.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None if known.is_empty() => format!("no {what} are declared"),
