@@ -5,5 +5,8 @@
 #[path = "postgres/adapter.rs"]
 mod adapter;
 #[cfg(test)]
+#[path = "postgres/drills.rs"]
+mod drills;
+#[cfg(test)]
 #[path = "postgres/pair.rs"]
 mod pair;

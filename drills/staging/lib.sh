@@ -11,10 +11,12 @@ set -euo pipefail
 die() { echo "${0##*/}: $*" >&2; exit 1; }
 
 # Condition with a deadline: `within SECONDS WHAT command…` tries until it succeeds, else says what did not happen.
+# With WATCH=NAME it does not wait for what can no longer happen because that process has ended.
 within() {
   local limit=$1 what=$2 end=$((SECONDS + $1))
   shift 2
   until "$@"; do
+    [[ -z ${WATCH:-} ]] || runs "$WATCH" || { echo "${0##*/}: $WATCH ended while waiting for: $what" >&2; return 1; }
     ((SECONDS < end)) || { echo "${0##*/}: not within ${limit} s: $what" >&2; return 1; }
     sleep 0.1
   done

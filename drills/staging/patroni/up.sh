@@ -74,19 +74,19 @@ launch etcd etcd --name etcd --data-dir "$DIR/etcd" --logger zap --log-level war
   --listen-client-urls "http://127.0.0.1:$ETCD_PORT" --advertise-client-urls "http://127.0.0.1:$ETCD_PORT" \
   --listen-peer-urls "http://127.0.0.1:$ETCD_PEER_PORT" --initial-advertise-peer-urls "http://127.0.0.1:$ETCD_PEER_PORT" \
   --initial-cluster "etcd=http://127.0.0.1:$ETCD_PEER_PORT"
-within 20 "etcd answers on port $ETCD_PORT" curl -sf -o /dev/null "http://127.0.0.1:$ETCD_PORT/health"
+WATCH=etcd within 20 "etcd answers on port $ETCD_PORT" curl -sf -o /dev/null "http://127.0.0.1:$ETCD_PORT/health"
 
 # The first node alone becomes leader, so that the drill always starts from pg1.
 launch_patroni pg1
-within 90 "pg1 becomes leader" is_leader pg1
+WATCH=pg1 within 90 "pg1 becomes leader" is_leader pg1
 make_app_database "$(pg_port pg1)"
 launch_patroni pg2
 launch_patroni pg3
 launch haproxy haproxy -db -f "$DIR/haproxy.cfg"
 within 90 "both standbys stream from pg1${SYNC:+, one of them synchronously}" both_stream
-within 20 "writes are served on port $WRITE_PORT" serves_writes
+WATCH=haproxy within 20 "writes are served on port $WRITE_PORT" serves_writes
 install -m 644 "$(dirname "$0")/../page.py" "$DIR/page.py"
 launch page /usr/bin/python3 "$DIR/page.py" "$PAGE_PORT" "$WRITE_PORT" "$DIR/app.password"
-within 20 "the page answers on port $PAGE_PORT" curl -sf -o /dev/null --max-time 2 "http://127.0.0.1:$PAGE_PORT/"
+WATCH=page within 20 "the page answers on port $PAGE_PORT" curl -sf -o /dev/null --max-time 2 "http://127.0.0.1:$PAGE_PORT/"
 up=yes
 print_fields

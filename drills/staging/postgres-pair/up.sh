@@ -83,7 +83,7 @@ chmod 644 "$DIR"/pg?/node.conf
 echo 'host replication replicator 127.0.0.1/32 scram-sha-256' >>"$DIR/pg1/data/pg_hba.conf"
 
 launch_postgres pg1
-within 30 "pg1 answers on port $(pg_port pg1)" is_primary pg1
+WATCH=pg1 within 30 "pg1 answers on port $(pg_port pg1)" is_primary pg1
 PGPASSFILE=$DIR/pgpass "$PGBIN/psql" -h 127.0.0.1 -p "$(pg_port pg1)" -U postgres -d postgres -Xq -v ON_ERROR_STOP=1 \
   <<<"create role replicator login replication password '$(cat "$DIR/replicator.password")'"
 make_app_database "$(pg_port pg1)"
@@ -108,9 +108,9 @@ listen write
   server pg2 127.0.0.1:$(pg_port pg2) disabled
 CFG
 launch haproxy haproxy -db -f "$DIR/haproxy.cfg"
-within 20 "writes are served on port $WRITE_PORT" serves_writes
+WATCH=haproxy within 20 "writes are served on port $WRITE_PORT" serves_writes
 install -m 644 "$(dirname "$0")/../page.py" "$DIR/page.py"
 launch page /usr/bin/python3 "$DIR/page.py" "$PAGE_PORT" "$WRITE_PORT" "$DIR/app.password"
-within 20 "the page answers on port $PAGE_PORT" curl -sf -o /dev/null --max-time 2 "http://127.0.0.1:$PAGE_PORT/"
+WATCH=page within 20 "the page answers on port $PAGE_PORT" curl -sf -o /dev/null --max-time 2 "http://127.0.0.1:$PAGE_PORT/"
 up=yes
 print_fields
