@@ -128,10 +128,11 @@ listener_of() {
 
 # Start time in clock ticks since boot; empty when there is no such process (a zombie counts as gone).
 started_at() {
-  local stat
-  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 0
-  stat=${stat##*) }
-  [[ ${stat%% *} == [ZX] ]] || awk '{print $20}' <<<"$stat"
+  local stat fields
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+  # After the name, which may hold anything: state is field 3, start time field 22.
+  read -ra fields <<<"${stat##*) }"
+  [[ ${fields[0]} == [ZX] ]] || echo "${fields[19]}"
 }
 
 # `launch NAME command…`: starts it detached, as the servers' user, and records who it is.
@@ -182,9 +183,10 @@ end_processes() {
 
 # Every process below a pid, itself included, as "pid start-time" lines.
 tree_of() {
-  local child
+  local child children=
   echo "$1 $(started_at "$1")"
-  for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do tree_of "$child"; done
+  { read -r children <"/proc/$1/task/$1/children"; } 2>/dev/null || true
+  for child in $children; do tree_of "$child"; done
 }
 
 # Ends everything that is recorded, and all below it.
@@ -209,7 +211,7 @@ find_postgres() {
 # The postmaster of a data folder as "pid start-time"; nothing when none runs there.
 postmaster_of() {
   local pid
-  pid=$(head -1 "$1/postmaster.pid" 2>/dev/null) || return 0
+  { read -r pid <"$1/postmaster.pid"; } 2>/dev/null || return 0
   # The pid file survives a SIGKILL and the pid may be somebody else's by now: the command line decides.
   if [[ $pid =~ ^[0-9]+$ ]] && { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qxF -- "$1"; then
     echo "$pid $(started_at "$pid")"
@@ -227,12 +229,12 @@ end_postmaster() {
 # hold the data folder, so nothing can start on it. They are known by their working folder, which is the data folder.
 # The pid file goes too: a postmaster that is dead but not yet reaped by its parent looks alive to PostgreSQL.
 end_orphans() {
-  local proc data
+  local data link pid
   data=$(readlink -f "$1") || return 0
   [[ -z $(postmaster_of "$1") ]] || return 0
-  for proc in /proc/[0-9]*; do
-    [[ $(readlink "$proc/cwd" 2>/dev/null) == "$data" ]] || continue
-    echo "${proc#/proc/} $(started_at "${proc#/proc/}")"
+  { find /proc/[0-9]* -maxdepth 1 -name cwd -lname "$data" 2>/dev/null || true; } | while read -r link; do
+    pid=${link#/proc/} pid=${pid%/cwd}
+    echo "$pid $(started_at "$pid")"
   done | end_processes KILL
   rm -f "$1/postmaster.pid"
 }
@@ -268,6 +270,8 @@ make_app_database() {
     >/dev/null <<SQL
 create role app login password '$(cat "$DIR/app.password")';
 create database app owner app;
+-- Without it the columns of pg_stat_replication are empty for this user.
+grant pg_monitor to app;
 SQL
   sql "$port" app app "create table entries (id bigserial primary key, visit bigint not null, account text not null,
     amount bigint not null, at timestamptz not null default now())" "create sequence visits"

@@ -2,7 +2,7 @@
 //! The ledger's figures come from the report; what was acknowledged comes from the operations log; what is there is
 //! asked of the database by `psql`, which knows nothing of either.
 
-use crate::pair::{one_at_a_time, output, scripts};
+use crate::pair::{ground, one_at_a_time, output, scripts};
 use blackstart::journal::ops;
 use blackstart::model::{Action, Outcome};
 use nix::fcntl::Flock;
@@ -30,7 +30,7 @@ struct Ran {
 fn drill(name: &str, staging: &'static str, base: u16) -> Ran {
     let lock = one_at_a_time();
     let temporary = tempfile::Builder::new().prefix("blackstart-test-drill-").tempdir().unwrap();
-    let dir = std::env::temp_dir().join(format!("blackstart-test-{staging}-{base}"));
+    let dir = ground().join(format!("blackstart-test-{staging}-{base}"));
     let playbook = without_down(name, temporary.path());
     let reports = temporary.path().join("reports");
     let Output { status, stdout, stderr } = run(&playbook, &reports, &dir, base);

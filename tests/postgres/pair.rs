@@ -12,6 +12,13 @@ pub fn one_at_a_time() -> Flock<File> {
     Flock::lock(file, FlockArg::LockExclusive).unwrap()
 }
 
+/// Where tests keep servers' data: in memory if there is such a place, for a shared disk makes every wait longer.
+pub fn ground() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let writable = nix::unistd::access(memory, nix::unistd::AccessFlags::W_OK).is_ok();
+    if writable { memory.to_path_buf() } else { std::env::temp_dir() }
+}
+
 /// The folder of the stagings.
 pub fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("drills/staging")
@@ -37,7 +44,7 @@ impl Pair {
     /// Brings one up with its ports from `base` on.
     pub fn up(base: u16, flags: &[&str]) -> Self {
         let lock = one_at_a_time();
-        let dir = std::env::temp_dir().join(format!("blackstart-test-pair-{base}"));
+        let dir = ground().join(format!("blackstart-test-pair-{base}"));
         let pair = Self { dir, base, _lock: lock };
         output(pair.command("up.sh").args(["--base-port", &base.to_string()]).args(flags));
         pair

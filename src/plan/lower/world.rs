@@ -23,7 +23,8 @@ pub(super) fn secrets(cx: &Cx<'_>, sections: &DrillAst<'_>) -> BTreeMap<String, 
     let mut secrets = BTreeMap::new();
     for (name, node) in sections.secrets {
         name_fits(cx, "secret", name);
-        references::check(cx, node, Stage::Staging, &no_steps);
+        // A staging may make its own passwords: a secret is read again when the staging is up.
+        references::check(cx, node, Stage::Targets, &no_steps);
         // The text itself must not be shown: the name is pointed at.
         if node.text().is_some() {
             let message = format!("the secret `{}` is written into the playbook", name.text);
