@@ -5,7 +5,7 @@ use super::story::sane;
 use crate::model::{OpRecord, Outcome, Service, Span};
 
 /// Stalls shorter than this are part of an operation's latency, not a blind span.
-const STALL: i64 = 5_000_000;
+pub(super) const STALL: i64 = 5_000_000;
 
 /// Operations that decide, by due time.
 #[derive(Debug)]
@@ -52,9 +52,14 @@ impl Blind {
         touching.map(|(lo, hi)| (to.min(*hi) - from.max(*lo)).max(0)).sum()
     }
 
-    pub fn touches(&self, from: i64, to: i64) -> bool {
+    /// Where the first blind span begins that touches [from, to].
+    pub fn first(&self, from: i64, to: i64) -> Option<i64> {
         let next = self.0.partition_point(|(_, hi)| *hi < from);
-        self.0.get(next).is_some_and(|(lo, _)| *lo <= to)
+        self.0.get(next).map(|(lo, _)| *lo).filter(|lo| *lo <= to)
+    }
+
+    pub fn touches(&self, from: i64, to: i64) -> bool {
+        self.first(from, to).is_some()
     }
 }
 

@@ -2,14 +2,22 @@
 
 use super::lane::{Lane, nanos};
 
-/// Starts of windows that do not meet the level, as closed ranges in order.
+/// Moments s (in whole nanoseconds, both ends included) at which the window (s, s + w] does not meet the level, in
+/// order. The window of `docs/timing.md` that starts at t is the one at s = t − 1.
 #[derive(Debug)]
 pub(super) struct Level {
-    bad: Vec<(i64, i64)>,
+    bad: Vec<(i64, i64, Sight)>,
     /// Width of a window: max(1 s, 20/r).
     pub window: i64,
     /// How long service must hold: `stable`, and at least one window.
     pub hold: i64,
+}
+
+/// Was a window seen to be bad, or was too little of it seen?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    Seen,
+    Blind,
 }
 
 #[derive(Debug, Default)]
@@ -36,12 +44,15 @@ impl Window {
         }
     }
 
-    /// Share served ≥ availability, p99 ≤ latency (not more than one served operation in a hundred is slower), and
-    /// seen: half of what should be in it decides nothing.
-    fn meets(&self, availability: f64, expected: f64) -> bool {
+    /// Bad if share served < availability or p99 > latency (more than one served operation in a hundred is slower);
+    /// blind if less than half of what should be in it was seen.
+    fn fails(&self, availability: f64, expected: f64) -> Option<Sight> {
         let share = self.served as f64 >= availability * self.all as f64 - 1e-9;
         let quick = self.served - self.slow >= (self.served * 99).div_ceil(100);
-        share && quick && self.all as f64 >= expected / 2.0
+        if !(share && quick) {
+            return Some(Sight::Seen);
+        }
+        ((self.all as f64) < expected / 2.0).then_some(Sight::Blind)
     }
 }
 
@@ -53,22 +64,22 @@ impl Level {
     }
 
     /// The first bad range that is not over before `at`.
-    pub fn next_bad(&self, at: i64) -> Option<(i64, i64)> {
-        self.bad.get(self.bad.partition_point(|(_, end)| *end < at)).copied()
+    pub fn next_bad(&self, at: i64) -> Option<(i64, i64, Sight)> {
+        self.bad.get(self.bad.partition_point(|(_, end, _)| *end < at)).copied()
     }
 }
 
 /// The content of the window (s, s + w] changes where an operation leaves it (s = due) and where one enters it
 /// (s = due − w); between two such moments it is the same.
-fn bad(lane: &Lane, window: i64) -> Vec<(i64, i64)> {
+fn bad(lane: &Lane, window: i64) -> Vec<(i64, i64, Sight)> {
     let limit = lane.service.latency.map_or(i64::MAX, nanos);
     let expected = (window as f64) / (lane.period as f64);
     let (n, mut leave, mut enter) = (lane.len(), 0, 0);
-    let (mut content, mut ranges) = (Window::default(), Vec::<(i64, i64)>::new());
+    let (mut content, mut ranges) = (Window::default(), Vec::<(i64, i64, Sight)>::new());
     if n == 0 {
         return ranges;
     }
-    let (first, last) = (lane.due(0) - lane.period, lane.end() - window);
+    let (first, last) = (lane.due(0) - lane.period, lane.end() - window - 1);
     while leave < n {
         let entry = (enter < n).then(|| lane.due(enter) - window);
         let at = entry.map_or(lane.due(leave), |entry| entry.min(lane.due(leave)));
@@ -83,11 +94,11 @@ fn bad(lane: &Lane, window: i64) -> Vec<(i64, i64)> {
         if at > last {
             break;
         }
-        let next = next_change(lane, window, leave, enter).min(last.max(at));
-        if next >= first && !content.meets(lane.service.availability, expected) {
+        let until = (next_change(lane, window, leave, enter) - 1).min(last);
+        if let Some(sight) = content.fails(lane.service.availability, expected).filter(|_| until >= first) {
             match ranges.last_mut() {
-                Some(range) if range.1 >= at => range.1 = next,
-                _ => ranges.push((at.max(first), next)),
+                Some(range) if range.1 + 1 >= at && range.2 == sight => range.1 = until,
+                _ => ranges.push((at.max(first), until, sight)),
             }
         }
     }

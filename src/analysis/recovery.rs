@@ -1,7 +1,7 @@
 //! How service came back after a fault: the intervals of `docs/timing.md`, for one lane and for several together.
 
 use super::lane::Lane;
-use super::level::Level;
+use super::level::{Level, Sight};
 use super::outage::Run;
 use super::story::{FaultStory, Story, sane};
 use super::{Attribution, Recovery};
@@ -77,13 +77,12 @@ impl<'a> Measured<'a> {
     /// How service came back after the fault.
     pub fn recover(&self, clock: &Clock) -> Judged {
         let n = self.horizon(clock);
-        let usual = self.lane.usual(clock.lo);
         let x = self.first_bad(clock.lo, n);
         let mut judged = Judged::nothing(&clock.fault, self.lane.rate);
         judged.recovery.unnoticed = x.is_none();
         match x {
             None => self.unnoticed(clock, n, &mut judged),
-            Some(x) => self.restored(clock, x, usual, n, &mut judged),
+            Some(x) => self.restored(clock, x, n, &mut judged),
         }
         self.sustained(clock, x, n, &mut judged);
         judged
@@ -101,16 +100,18 @@ impl<'a> Measured<'a> {
         let mut dones: Vec<i64> = (from..n).filter(|i| lane.served(*i)).map(|i| lane.done(i)).collect();
         dones.sort_unstable();
         let first = dones.partition_point(|done| *done < lo).saturating_sub(1);
-        dones[first.min(dones.len())..].windows(2).map(|pair| pair[1] - pair[0]).max()
+        // An answer that came in while the runner could not see was stamped only afterwards.
+        let came = |done: i64| lane.blind.first(done - super::lane::STALL, done).map_or(done, |blind| blind.min(done));
+        dones[first.min(dones.len())..].windows(2).map(|pair| pair[1] - came(pair[0])).max()
     }
 
     /// First restored ∈ [Y*.due − t_fault.hi, F*.done − t_fault.lo].
-    fn restored(&self, clock: &Clock, x: usize, usual: i64, n: usize, judged: &mut Judged) {
+    fn restored(&self, clock: &Clock, x: usize, n: usize, judged: &mut Judged) {
         let (lane, recovery) = (&self.lane, &mut judged.recovery);
         let due = lane.due(x);
         recovery.first_error = Some(clipped(due - clock.hi, due - clock.lo));
         recovery.perceived = self.runs.iter().find(|run| run.y >= x).and_then(|run| run.perceived(lane));
-        let Some((f, y)) = self.first_back(clock, x, usual, n) else { return };
+        let Some((f, y)) = self.first_back(clock, x, n) else { return };
         let (low, high) = (lane.due(y) - clock.hi, lane.done(f) - clock.lo);
         recovery.first_ok = Interval::between(lane.done(f) - clock.hi, high);
         recovery.first_restored = Interval::between(low, high);
@@ -123,10 +124,11 @@ impl<'a> Measured<'a> {
         }
     }
 
-    /// F* and Y*. An answer proves that service is back only if it was asked for after some other operation had
-    /// settled as not served: one that is merely due after X may have been answered before the outage began.
-    fn first_back(&self, clock: &Clock, x: usize, usual: i64, n: usize) -> Option<(usize, usize)> {
-        let lane = &self.lane;
+    /// By when the outage that X belongs to had begun for certain: an answer proves that service is back only if it
+    /// was asked for after some other operation had settled as not served. One that is merely due after X may have been
+    /// answered before the outage began.
+    fn begun(&self, clock: &Clock, x: usize, n: usize) -> i64 {
+        let (lane, usual) = (&self.lane, self.lane.usual(clock.lo));
         let mut begun = i64::MAX;
         for i in x..n {
             if lane.due(i) > begun {
@@ -138,7 +140,13 @@ impl<'a> Measured<'a> {
             }
         }
         // If nothing but what had waited too long already was cut off, the fault itself has to do.
-        let begun = if begun == i64::MAX { clock.lo } else { begun };
+        if begun == i64::MAX { clock.lo } else { begun }
+    }
+
+    /// F*: the served operation due after X (and sent after the outage had begun) with the earliest answer; Y*: the
+    /// last not-served one due before it.
+    fn first_back(&self, clock: &Clock, x: usize, n: usize) -> Option<(usize, usize)> {
+        let (lane, begun) = (&self.lane, self.begun(clock, x, n));
         let mut best: Option<usize> = None;
         for i in lane.after(lane.due(x))..n {
             if best.is_some_and(|b| lane.due(i) > lane.done(b)) {
@@ -157,15 +165,19 @@ impl<'a> Measured<'a> {
     /// The headline: from the fault to service that holds.
     fn sustained(&self, clock: &Clock, x: Option<usize>, n: usize, judged: &mut Judged) {
         let (lane, level) = (&self.lane, &self.level);
-        let end = if n == lane.len() { lane.end() } else { lane.due(n) - 1 };
-        let from = x.map_or(clock.lo, |x| clock.lo.min(lane.due(x)));
-        let broken = level.next_bad(from).filter(|(start, _)| *start <= end - level.window);
-        let Some((start, _)) = broken else {
-            return self.never_broken(clock, n, end, judged);
+        let end = if n == lane.len() { lane.end() } else { lane.due(n) };
+        // Without a not-served operation the level may still have been broken, by answers that were too slow.
+        let broken = |(start, _, _): &(i64, i64, Sight)| *start < end - level.window;
+        let begun = match x {
+            Some(x) => self.begun(clock, x, n),
+            None if level.next_bad(clock.lo).filter(broken).is_none() => {
+                return self.never_broken(clock, n, end, judged);
+            }
+            None => clock.lo,
         };
-        match self.back(lane.at(start.max(from)), n, end) {
-            Ok(t) => self.back_at(clock, t, x, judged),
-            Err(tried) => self.not_back(clock, tried, n, end, judged),
+        match self.back(x.unwrap_or_else(|| lane.at(clock.lo)), begun, n, end) {
+            Ok((since, t)) => self.back_at(clock, since, t, x, judged),
+            Err((since, tried)) => self.not_back(clock, since, tried, n, end, judged),
         }
     }
 
@@ -187,30 +199,34 @@ impl<'a> Measured<'a> {
     }
 
     /// The earliest served operation, from place `i` on, at which no outage is open and from which on every window
-    /// meets the level for as long as `stable`; else the place of the first one that might still be it.
-    fn back(&self, mut i: usize, n: usize, end: i64) -> Result<usize, usize> {
+    /// meets the level for as long as `stable`; else the place of the first one that might still be it. It must have
+    /// been sent after the outage had `begun`; with it comes the first one that may have been the return unseen.
+    fn back(&self, mut i: usize, begun: i64, n: usize, end: i64) -> Result<(usize, usize), (usize, usize)> {
         let (lane, level) = (&self.lane, &self.level);
+        let last = end - level.window - 1;
+        let mut since = i;
         while i < n {
             let due = lane.due(i);
-            if let Some((start, over)) = level.next_bad(due)
-                && start.max(due) <= (due + level.hold).min(end) - level.window
-            {
-                i = lane.after(over.min(end - level.window)).max(i + 1);
-                continue;
-            }
-            let open = self.runs.partition_point(|run| run.y < i);
-            match self.runs.get(open) {
-                Some(run) if run.x <= i => i = run.y + 1,
-                _ if due + level.hold > end => return Err(i),
-                _ => return Ok(i),
-            }
+            let open = self.runs.get(self.runs.partition_point(|run| run.y < i)).filter(|run| run.x <= i);
+            let until = last.min(due + level.hold - level.window - 1);
+            let bad = level.next_bad(due - 1).filter(|(start, _, _)| (due - 1).max(*start) <= until);
+            let (next, sight) = match (open, bad) {
+                (Some(run), _) => (run.y + 1, Sight::Seen),
+                (None, Some((_, over, sight))) => (lane.after(over.min(last) + 1).max(i + 1), sight),
+                (None, None) if due + level.hold > end => return Err((since, i)),
+                (None, None) if lane.sent(i) < begun => (i + 1, Sight::Blind),
+                (None, None) => return Ok((since, i)),
+            };
+            i = next;
+            // What nobody saw to be bad may have been the return already.
+            since = if sight == Sight::Seen { i } else { since };
         }
-        Err(n)
+        Err((since, n))
     }
 
-    fn back_at(&self, clock: &Clock, t: usize, x: Option<usize>, judged: &mut Judged) {
+    fn back_at(&self, clock: &Clock, since: usize, t: usize, x: Option<usize>, judged: &mut Judged) {
         let (lane, recovery) = (&self.lane, &mut judged.recovery);
-        let before = t.checked_sub(1).map_or(lane.due(t) - lane.period, |p| lane.due(p));
+        let before = since.checked_sub(1).map_or(lane.due(t) - lane.period, |p| lane.due(p));
         let done = self.first_done(t);
         let (low, high) = (before - clock.hi, done - clock.lo);
         recovery.sustained = Interval::between(low, high);
@@ -237,9 +253,9 @@ impl<'a> Measured<'a> {
         best
     }
 
-    fn not_back(&self, clock: &Clock, tried: usize, n: usize, end: i64, judged: &mut Judged) {
+    fn not_back(&self, clock: &Clock, since: usize, tried: usize, n: usize, end: i64, judged: &mut Judged) {
         let (lane, recovery) = (&self.lane, &mut judged.recovery);
-        let last_bad = tried.min(n).checked_sub(1).map(|p| lane.due(p) - clock.hi);
+        let last_bad = since.min(n).checked_sub(1).map(|p| lane.due(p) - clock.hi);
         recovery.at_least = last_bad.map(|nanos| nanos.max(0));
         recovery.outages =
             self.runs.iter().filter(|r| lane.due(r.y) >= clock.lo && r.x < n).count().try_into().unwrap_or(u32::MAX);
