@@ -50,7 +50,7 @@ fn card(a: &Analysis, o: &ObjectiveResult) -> El {
 fn figure(actual: &str) -> El {
     let (best, ends) = actual.split_once(" (").map_or((actual, None), |(best, ends)| (best, ends.strip_suffix(')')));
     let ends = ends.map(|ends| el("span").class("ends").text(&format!(" {ends}")));
-    el("p").class("figure").text(best).child(Markup::from(ends))
+    el("p").class("figure").child(el("span").class("best").text(best)).child(Markup::from(ends))
 }
 
 fn sentence(text: &str) -> String {

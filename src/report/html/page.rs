@@ -228,7 +228,7 @@ fn method(a: &Analysis) -> Markup {
     ]);
     out.push(table(&limits(a)));
     out.push(table(&tables::stalls(a)));
-    if a.stalls.is_empty() {
+    if a.stalls.is_empty() && !a.workloads.is_empty() {
         out.push(el("p").text("The runner could see all the time: no stall, no suspend, no step of the clock."));
     }
     out
