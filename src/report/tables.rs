@@ -5,7 +5,7 @@ use crate::analysis::{
     Analysis, At, FaultResult, LedgerResult, Mark, ObjectiveResult, OpCounts, Percentiles, Recovery, StepResult,
     WorkloadResult,
 };
-use crate::event::StepOutcome;
+use crate::event::{StallCause, StepOutcome};
 use crate::model::{Interval, Verdict};
 
 /// What a cell says beside its text; never the only carrier of a meaning.
@@ -202,7 +202,7 @@ pub fn recovery(a: &Analysis) -> Table {
         columns.insert(1, ("fault", Left));
     }
     columns.extend(milestones.iter().map(|name| (name.as_str(), Right)));
-    columns.extend([("first ok", Right), ("sustained", Right), ("restored by", Left)]);
+    columns.extend([("first answer", Right), ("sustained", Right), ("restored by", Left)]);
     let rows = a.workloads.iter().flat_map(|w| w.recoveries.iter().map(|r| recovered(a, w, r, &milestones)));
     Table::new("Recovery, counted from the fault", &columns, rows.collect())
 }
@@ -478,11 +478,59 @@ pub fn outages(a: &Analysis) -> Table {
     Table::new("Outages", &columns, rows.collect())
 }
 
-/// Spans in which the runner could not see.
+/// Why and for how long the runner could not see: a sum for each cause, because a busy machine stalls hundreds of times.
 #[must_use]
 pub fn stalls(a: &Analysis) -> Table {
-    let rows = a.stalls.iter().map(|s| {
-        vec![words::duration(s.from).into(), words::duration(s.to - s.from).into(), words::stall(s.cause).into()]
+    let mut causes: Vec<StallCause> = Vec::new();
+    for stall in &a.stalls {
+        if !causes.contains(&stall.cause) {
+            causes.push(stall.cause);
+        }
+    }
+    let rows = causes.into_iter().map(|cause| {
+        let of_cause = || a.stalls.iter().filter(|s| s.cause == cause);
+        let lengths = || of_cause().map(|s| s.to - s.from);
+        vec![
+            words::stall(cause).into(),
+            words::count(of_cause().count() as u64).into(),
+            words::duration(lengths().max().unwrap_or(0)).into(),
+            words::duration(covered(of_cause().map(|s| (s.from, s.to)))).into(),
+            words::duration(of_cause().map(|s| s.from).min().unwrap_or(0)).into(),
+            words::duration(of_cause().map(|s| s.to).max().unwrap_or(0)).into(),
+        ]
     });
-    Table::new("The runner could not see", &[("from", Right), ("for", Right), ("because", Left)], rows.collect())
+    let columns =
+        [("because", Left), ("times", Right), ("longest", Right), ("in all", Right), ("first", Right), ("last", Right)];
+    Table::new("The runner could not see", &columns, rows.collect())
+}
+
+/// How much time the spans cover; several schedules stall at once.
+fn covered(spans: impl Iterator<Item = (i64, i64)>) -> i64 {
+    joined(spans, 0).iter().map(|(from, to)| to - from).sum()
+}
+
+/// Spans that touch, or are at most `gap` apart, as one; in order.
+#[must_use]
+pub fn joined(spans: impl Iterator<Item = (i64, i64)>, gap: i64) -> Vec<(i64, i64)> {
+    let mut sorted: Vec<(i64, i64)> = spans.filter(|(from, to)| from <= to).collect();
+    sorted.sort_unstable();
+    let mut out: Vec<(i64, i64)> = Vec::new();
+    for (from, to) in sorted {
+        match out.last_mut() {
+            Some(last) if from.saturating_sub(last.1) <= gap => last.1 = last.1.max(to),
+            _ => out.push((from, to)),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_that_two_stalls_share_counts_once() {
+        assert_eq!(covered([(10, 20), (0, 5), (15, 30)].into_iter()), 25);
+        assert_eq!(joined([(0, 5), (7, 9), (30, 31)].into_iter(), 2), [(0, 9), (30, 31)]);
+    }
 }

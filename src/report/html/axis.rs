@@ -3,7 +3,7 @@
 use super::markup::{El, Markup, el, text};
 use crate::analysis::{Analysis, Mark};
 use crate::event::Phase;
-use crate::report::words;
+use crate::report::{tables::joined, words};
 
 /// Width of every chart in its own units; the page scales it.
 pub(super) const WIDTH: f64 = 1000.0;
@@ -99,6 +99,19 @@ impl TimeAxis {
                 let label = (width_of(name) + 6.0 <= right - left)
                     .then(|| el("text").class("phase mid").at((left + right) / 2.0, top - 5.0).text(name));
                 Markup::from_iter([band.child(title(name)).into(), Markup::from(label)])
+            })
+            .collect()
+    }
+
+    /// Where the runner could not see: neither up nor down can be told there.
+    pub(super) fn stalls(self, a: &Analysis, top: f64, bottom: f64) -> Markup {
+        let near = (self.to - self.from) / 500;
+        joined(a.stalls.iter().map(|s| (s.from, s.to)), near)
+            .into_iter()
+            .filter(|(from, to)| *to >= self.from && *from <= self.to)
+            .map(|(from, to)| {
+                let (left, wide) = (self.x(from), (self.x(to) - self.x(from)).max(1.0));
+                el("rect").class("stall").at(left, top).num("width", wide).num("height", bottom - top)
             })
             .collect()
     }

@@ -50,7 +50,7 @@ impl<'a> Panels<'a> {
             out.push(draw(w, &thin(&w.series, most), y));
             names.push(el("text").class("panel").at(LEFT + 4.0, y - 4.0).text(&shortened(w.name.as_str(), 60)));
         }
-        out.extend([marks.lines, names, marks.labels]);
+        out.extend([self.axis.stalls(self.a, top, bottom), marks.lines, names, marks.labels]);
         (out, bottom + ROW + 8.0)
     }
 
@@ -142,7 +142,7 @@ pub(super) fn availability(a: &Analysis) -> El {
     });
     let description =
         "Share of operations that were answered in time; red is what was not. The worst tenth of every point counts.";
-    figure("availability", "Availability over time", description, height, inner, data(&by_phase(a)))
+    figure("availability", "Availability over time", description, height, inner, data(&by_phase(a))).child(blind(a))
 }
 
 /// p50, p95 and p99 from due, on a logarithmic axis.
@@ -248,6 +248,11 @@ pub(super) fn rate(a: &Analysis) -> El {
         ("unknown", "unknown"),
         ("failed", "failed"),
     ]))
+}
+
+/// Says what the grey spans are, if there are any.
+fn blind(a: &Analysis) -> Markup {
+    (!a.stalls.is_empty()).then(|| legend(&[("stall", "the runner itself could not see: neither up nor down")])).into()
 }
 
 /// Swatches with their names.
