@@ -1,5 +1,7 @@
 //! Whole drills on real processes, through the library: what a run leaves behind on every way it can end.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 #[path = "exec/bench.rs"]
 mod bench;
 #[path = "exec/embedded.rs"]

@@ -98,10 +98,9 @@ impl Drill<'_> {
         };
         let ids = open.iter().map(|f| f.intent.fault.clone()).collect();
         self.note(What::RunEnded { state, open: ids, error: error.clone() });
-        if open.is_empty() {
-            if let Err(why) = self.index.remove(&self.options.run) {
-                self.record.failing(&why.to_string());
-            }
+        let removed = if open.is_empty() { self.index.remove(&self.options.run) } else { Ok(()) };
+        if let Err(why) = removed {
+            self.record.failing(&why.to_string());
         }
         let by_hand = open.iter().map(|f| (f.intent.fault.clone(), f.intent.by_hand.clone())).collect();
         let error = match (state, error.or_else(|| self.record.failure())) {

@@ -46,11 +46,9 @@ pub(super) fn room(options: &RunOptions) -> Vec<String> {
             reasons.push(format!("{what} {} cannot be written: {why}", dir.display()));
             continue;
         }
-        if let Ok(ground) = host::ground(dir) {
-            if ground.free < ROOM {
-                let left = ground.free >> 20;
-                reasons.push(format!("{what} {} has {left} MiB left; a run needs {}", dir.display(), ROOM >> 20));
-            }
+        if let Some(ground) = host::ground(dir).ok().filter(|ground| ground.free < ROOM) {
+            let left = ground.free >> 20;
+            reasons.push(format!("{what} {} has {left} MiB left; a run needs {}", dir.display(), ROOM >> 20));
         }
     }
     reasons

@@ -120,10 +120,10 @@ impl Drill<'_> {
 
     /// Notes the wish to stop, once.
     pub fn note_abort(&self) {
-        if let Some(cause) = self.stop.requested() {
-            if !std::mem::replace(&mut self.progress().abort_noted, true) {
-                self.note(What::AbortRequested { cause });
-            }
+        let Some(cause) = self.stop.requested() else { return };
+        let noted = std::mem::replace(&mut self.progress().abort_noted, true);
+        if !noted {
+            self.note(What::AbortRequested { cause });
         }
     }
 }
