@@ -4,6 +4,8 @@
 
 #[path = "exec/bench.rs"]
 mod bench;
+#[path = "exec/crash.rs"]
+mod crash;
 #[path = "exec/embedded.rs"]
 mod embedded;
 #[path = "exec/steps.rs"]

@@ -98,7 +98,9 @@ impl Drill<'_> {
         };
         let ids = open.iter().map(|f| f.intent.fault.clone()).collect();
         self.note(What::RunEnded { state, open: ids, error: error.clone() });
-        let removed = if open.is_empty() { self.index.remove(&self.options.run) } else { Ok(()) };
+        // What is healed but could not be written down stays listed: a recovery looks again, and completes the record.
+        let over = open.is_empty() && self.record.failure().is_none();
+        let removed = if over { self.index.remove(&self.options.run) } else { Ok(()) };
         if let Err(why) = removed {
             self.record.failing(&why.to_string());
         }

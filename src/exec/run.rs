@@ -23,6 +23,7 @@ pub async fn run(
     observer: Arc<dyn Observer>,
     stop: StopSignal,
 ) -> Finished {
+    let stop = stop.child();
     let refused = |error| {
         let dirty = matches!(error, RunError::OpenFault { .. } | RunError::Unreadable { .. });
         let state = if dirty { RunState::Dirty } else { RunState::NotRun };

@@ -104,14 +104,16 @@ impl Drill<'_> {
     }
 
     async fn round(&self, step: &StepPlan, round: u32) -> Flow {
+        let wanted = self.wanted(step);
+        if wanted.is_ok() {
+            self.read_back_before_healing(step).await;
+        }
         self.note(What::StepStarted { step: step.id.clone(), round });
-        let (mut end, mut output) = match self.wanted(step) {
-            Ok(()) => {
-                self.read_back_before_healing(step).await;
-                (self.verb(step, round).await, BTreeMap::new())
-            }
-            Err(outcome) => (VerbEnd::new(outcome, Span::point(self.now())), BTreeMap::new()),
+        let mut end = match wanted {
+            Ok(()) => self.verb(step, round).await,
+            Err(outcome) => VerbEnd::new(outcome, Span::point(self.now())),
         };
+        let mut output = BTreeMap::new();
         if matches!(end.outcome, StepOutcome::Passed { .. }) {
             match output::take(&step.output, &end.answer) {
                 Ok(taken) => output = taken,

@@ -1,5 +1,6 @@
 //! The wish that a run stops: by a signal, a guard, a limit, or a test. The first wish counts; the rest are counted.
 
+use crate::adapters::Fut;
 use crate::event::AbortCause;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,6 +12,8 @@ use tokio::sync::watch;
 pub struct StopSignal {
     cause: Arc<watch::Sender<Option<AbortCause>>>,
     wishes: Arc<AtomicU32>,
+    /// A wish there is a wish here, but not the other way round.
+    parent: Option<Box<StopSignal>>,
 }
 
 impl Default for StopSignal {
@@ -23,7 +26,14 @@ impl StopSignal {
     /// Nobody wishes yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { cause: Arc::new(watch::Sender::new(None)), wishes: Arc::new(AtomicU32::new(0)) }
+        Self { cause: Arc::new(watch::Sender::new(None)), wishes: Arc::new(AtomicU32::new(0)), parent: None }
+    }
+
+    /// One that hears the wishes made here, while its own wishes are not heard here: a guard stops its run, not the
+    /// ones after it.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { parent: Some(Box::new(self.clone())), ..Self::new() }
     }
 
     /// Wishes that the run stops. The first cause is kept.
@@ -41,20 +51,27 @@ impl StopSignal {
     /// The first cause, if anybody wished.
     #[must_use]
     pub fn requested(&self) -> Option<AbortCause> {
-        self.cause.borrow().clone()
+        let above = self.parent.as_ref().and_then(|parent| parent.requested());
+        above.or_else(|| self.cause.borrow().clone())
     }
 
     /// How often it was wished.
     #[must_use]
     pub fn wishes(&self) -> u32 {
-        self.wishes.load(Ordering::SeqCst)
+        self.wishes.load(Ordering::SeqCst) + self.parent.as_ref().map_or(0, |parent| parent.wishes())
     }
 
     /// Waits until somebody wishes.
-    pub async fn wait(&self) {
-        let mut seen = self.cause.subscribe();
-        // The sender lives as long as this borrow of it.
-        let _never_closed = seen.wait_for(Option::is_some).await;
+    pub fn wait(&self) -> Fut<'_, ()> {
+        Box::pin(async move {
+            let mut seen = self.cause.subscribe();
+            // The sender lives as long as this borrow of it.
+            let own = seen.wait_for(Option::is_some);
+            match &self.parent {
+                None => drop(own.await),
+                Some(parent) => tokio::select! { _ = own => {}, () = parent.wait() => {} },
+            }
+        })
     }
 
     /// From now on Ctrl-C, SIGTERM and SIGHUP are wishes, as long as the runtime lives.
@@ -96,5 +113,22 @@ mod tests {
         waiting.await.unwrap();
         stop.wait().await;
         assert_eq!((stop.requested(), stop.wishes()), (Some(AbortCause::MaxDuration), 2));
+    }
+
+    #[tokio::test]
+    async fn a_wish_goes_down_and_not_up() {
+        let (above, guard) = (StopSignal::new(), AbortCause::Guard("g".into()));
+        let below = above.child();
+        below.trigger(guard.clone());
+        below.wait().await;
+        assert_eq!((above.requested(), below.requested()), (None, Some(guard)));
+        let next = above.child();
+        let waiting = tokio::spawn({
+            let next = next.clone();
+            async move { next.wait().await }
+        });
+        above.trigger(AbortCause::MaxDuration);
+        waiting.await.unwrap();
+        assert_eq!((next.requested(), next.wishes()), (Some(AbortCause::MaxDuration), 1));
     }
 }

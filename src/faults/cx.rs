@@ -9,8 +9,6 @@ use std::time::Duration;
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// What a message quotes of an output or a body, in characters.
-const QUOTE: usize = 400;
 
 /// What a fault may use: the world, and what references stand for. Shared by `exec` and `recover`.
 pub struct Cx<'a> {
@@ -129,7 +127,11 @@ impl Cx<'_> {
         let how = output.status.map_or_else(|| "was ended by a signal".to_owned(), |s| format!("exit status {s}"));
         let ok = output.status == Some(0);
         let said = if ok || output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };
-        Ok(Done { ok, detail: with_quote(&format!("{program}: {how}"), last_lines(said)), answer: output.stdout })
+        Ok(Done {
+            ok,
+            detail: with_quote(&format!("{program}: {how}"), last_lines(said), length(ok)),
+            answer: output.stdout,
+        })
     }
 
     async fn run_request(&self, spec: &RequestSpec) -> Result<Done, FaultError> {
@@ -139,8 +141,13 @@ impl Cx<'_> {
             wanted => wanted.contains(&answer.status),
         };
         let what = format!("{} {}: status {}", spec.method, spec.url, answer.status);
-        Ok(Done { ok, detail: with_quote(&what, &answer.body), answer: answer.body })
+        Ok(Done { ok, detail: with_quote(&what, &answer.body, length(ok)), answer: answer.body })
     }
+}
+
+/// What went well needs fewer words.
+fn length(ok: bool) -> usize {
+    if ok { 80 } else { 400 }
 }
 
 fn folder(path: &Path) -> PathBuf {
@@ -153,14 +160,14 @@ fn last_lines(text: &str) -> &str {
     &text[from..]
 }
 
-fn with_quote(what: &str, said: &str) -> String {
+fn with_quote(what: &str, said: &str, most: usize) -> String {
     let said = said.trim();
-    if said.is_empty() { what.to_owned() } else { format!("{what}: {}", quote(said)) }
+    if said.is_empty() { what.to_owned() } else { format!("{what}: {}", quote(said, most)) }
 }
 
-/// The beginning of a text, for a message.
-pub(crate) fn quote(text: &str) -> String {
-    match text.char_indices().nth(QUOTE) {
+/// The beginning of a text, in characters, for a message.
+pub(crate) fn quote(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
     }

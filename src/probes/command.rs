@@ -59,7 +59,7 @@ impl Probe for CommandProbe {
         sample.fields.insert("exit".to_owned(), output.status.map_or_else(String::new, |s| s.to_string()));
         if output.status != Some(self.exit) {
             let said = if output.stderr.trim().is_empty() { stdout } else { output.stderr.trim() };
-            sample.fail(format!("{how}: {}\nwanted: exit status {}", quote(said), self.exit));
+            sample.fail(format!("{how}: {}\nwanted: exit status {}", quote(said, 400), self.exit));
         } else if let Some(wanted) = &self.stdout {
             sample.judge(judged(wanted, stdout, "the output", cx)?);
         }

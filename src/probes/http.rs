@@ -98,7 +98,7 @@ impl HttpProbe {
                 Ok(value) => (value, path.as_str()),
                 Err(error @ JsonPathError::Path(_)) => return Err(ProbeError::Undecided(error.to_string())),
                 Err(nothing) => {
-                    sample.fail(format!("{nothing}\nanswer: {}", quote(body.trim())));
+                    sample.fail(format!("{nothing}\nanswer: {}", quote(body.trim(), 400)));
                     return Ok(());
                 }
             },

@@ -74,7 +74,11 @@ impl From<FaultError> for ProbeError {
 fn judged(wanted: &Comparison, value: &str, what: &str, cx: &Cx<'_>) -> Result<(bool, String), ProbeError> {
     let lookup = |r: &crate::model::Reference| cx.scope.lookup(r);
     let holds = compare(wanted, value, &lookup).map_err(|e| ProbeError::Undecided(e.to_string()))?;
-    Ok((holds, format!("{what} is `{}`\nwanted: {}", quote(value.trim()), wanted_words(wanted))))
+    let value = value.trim();
+    if holds {
+        return Ok((true, format!("{what} is `{}`", quote(value, 80))));
+    }
+    Ok((false, format!("{what} is `{}`\nwanted: {}", quote(value, 400), wanted_words(wanted))))
 }
 
 /// A comparison as a person would say it; references stay by name.
