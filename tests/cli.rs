@@ -5,6 +5,8 @@
 
 #[path = "cli/answers.rs"]
 mod answers;
+#[path = "cli/disk.rs"]
+mod disk;
 #[path = "cli/drill.rs"]
 mod drill;
 #[path = "cli/runs.rs"]

@@ -222,7 +222,8 @@ impl Runner<'_> {
             Ok(judged) => judged,
             Err(why) => return terminal.complain(&why).merge(ended),
         };
-        let mut exit = judged.exit.merge(ended);
+        // A record that has its end says it all, so that `analyze` says the same later.
+        let mut exit = if judged.analysis.journal_cut.is_none() { judged.exit } else { judged.exit.merge(ended) };
         if let Err(why) = evidence::write(dir, &judged) {
             exit = exit.merge(terminal.complain(&why));
         }

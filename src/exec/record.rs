@@ -41,6 +41,9 @@ impl Record {
         self.redactor.event(&mut what);
         match self.journal.append(what.clone()) {
             Ok(event) => {
+                if self.journal.is_full() {
+                    self.stop.trigger(AbortCause::Journal("the disk is full".to_owned()));
+                }
                 self.observer.event(&event);
                 Ok(())
             }

@@ -9,6 +9,7 @@ mod open;
 pub mod ops;
 pub mod readback;
 mod reader;
+mod reserve;
 pub mod state;
 pub mod transitions;
 mod writer;

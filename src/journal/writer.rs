@@ -2,12 +2,13 @@
 //! reach the disk. What may follow what is in `transitions`.
 
 use super::format::{self, FILE, GENESIS};
+use super::reserve::{Released, Reserve};
 use super::transitions::State;
 use super::{JournalError, Stored, reader};
 use crate::clock::Clock;
 use crate::event::{Event, What};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -26,6 +27,8 @@ struct Inner {
     head: String,
     length: u64,
     state: State,
+    reserve: Reserve,
+    full: bool,
 }
 
 impl Journal {
@@ -42,7 +45,9 @@ impl Journal {
         })?;
         lock(&file, &path)?;
         sync_dir(dir)?;
-        let inner = Inner { file, seq: 0, head: GENESIS.to_owned(), length: 0, state: State::default() };
+        let reserve = Reserve::keep(dir).map_err(JournalError::io("keep space back in", dir))?;
+        let (head, state) = (GENESIS.to_owned(), State::default());
+        let inner = Inner { file, seq: 0, head, length: 0, state, reserve, full: false };
         Ok(Self { path, clock, inner: Mutex::new(inner) })
     }
 
@@ -66,7 +71,8 @@ impl Journal {
         file.set_len(length).map_err(JournalError::io("cut the torn tail of", &path))?;
         file.seek(SeekFrom::Start(length)).map_err(JournalError::io("seek in", &path))?;
         let state = reader::fold(&stored.events, &mut Vec::new());
-        let inner = Inner { file, seq: stored.lines, head: stored.head.clone(), length, state };
+        let (seq, head, reserve) = (stored.lines, stored.head.clone(), Reserve::none(dir));
+        let inner = Inner { file, seq, head, length, state, reserve, full: false };
         let journal = Self { path, clock, inner: Mutex::new(inner) };
         if let Some(cut) = &stored.cut {
             journal.append(What::Note { text: format!("the journal had a torn tail: {cut}") })?;
@@ -100,6 +106,12 @@ impl Journal {
         (inner.seq, inner.head.clone())
     }
 
+    /// Did the disk become full? What was kept back still lets the record end; nothing new should begin.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.lock().full
+    }
+
     fn write(&self, what: What, sync: Sync) -> Result<Event, JournalError> {
         let mut inner = self.lock();
         let event = Event { at: self.clock.stamp(), what };
@@ -123,15 +135,26 @@ impl Journal {
 impl Inner {
     /// A line that was written in part is taken back, so that a full disk that gets space again leaves no garbage.
     fn put(&mut self, line: &[u8]) -> std::io::Result<()> {
-        if let Err(error) = self.file.write_all(line) {
-            self.file.set_len(self.length)?;
-            self.file.seek(SeekFrom::Start(self.length))?;
-            return Err(error);
+        match self.put_once(line) {
+            Err(error) if error.kind() == ErrorKind::StorageFull && self.reserve.release() == Released::Now => {
+                self.full = true;
+                self.put_once(line)?;
+            }
+            other => other?,
         }
         self.seq += 1;
         self.head = format::digest(line);
         self.length += line.len() as u64;
         Ok(())
+    }
+
+    fn put_once(&mut self, line: &[u8]) -> std::io::Result<()> {
+        let written = self.file.write_all(line);
+        if written.is_err() {
+            self.file.set_len(self.length)?;
+            self.file.seek(SeekFrom::Start(self.length))?;
+        }
+        written
     }
 }
 
