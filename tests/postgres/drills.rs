@@ -109,7 +109,7 @@ impl Ran {
 
     /// Acknowledged writes that are not in the table, by `psql` on the clients' port.
     fn missing_by_sql(&self) -> u64 {
-        let log = ops::read(&self.folder.join("ops").join(ops::file_name(&"orders".into()))).unwrap();
+        let log = ops::read(&self.folder.join(ops::file_name(&"orders".into()))).unwrap();
         let acked: Vec<String> = log
             .records
             .iter()
@@ -206,9 +206,9 @@ fn a_patroni_cluster_fails_over_and_back() {
     let ran = drill("patroni-leader-loss", "patroni", 15600);
     ran.passed();
     let (low, high) = ran.actual("rto", "orders", "leader_dies");
-    assert!(low > 5.0 && high < 30.0, "the leader key expires after 20 s: {low} to {high} s");
+    assert!(low > 5.0 && high < 45.0, "the leader key expires after 20 s: {low} to {high} s");
     let (_, high) = ran.actual("rto", "orders", "failback");
-    assert!(high < 10.0, "an orderly switchover: up to {high} s");
+    assert!(high < 20.0, "an orderly switchover: up to {high} s");
     assert_eq!(output(&mut ran.script("count-leaders.sh")), "1");
     let not_served = |workload: &str| {
         let operations = &ran.report["workloads"][workload]["operations"];
