@@ -75,5 +75,11 @@ if ! install_them; then
     exit 1
   fi
 fi
+# Where systemd runs, a package may have asked to be started at the next boot.
+if [[ -d /run/systemd/system ]]; then
+  for service in patroni etcd haproxy; do
+    [[ " ${missing[*]} " == *" $service"* ]] && systemctl disable --quiet --now "$service" 2>/dev/null || true
+  done
+fi
 rm -f "$log"
 echo "installed: ${missing[*]}"
