@@ -77,12 +77,12 @@ impl<'a> Looks<'a> {
             let here = move |done: &&ReadBackDone| done.stage == stage && (done.site == SERVICE) == service;
             ours().filter(here).filter_map(move |done| Some((done, found(done)?)))
         };
-        let mut last = at(ReadBackStage::Final, true).last();
+        let mut last = at(ReadBackStage::Final, true).next_back();
         // Without the clients' view the first site stands in, rather than nothing.
         last = last.or_else(|| at(ReadBackStage::Final, false).next());
-        let early = at(ReadBackStage::Early, true).last();
+        let early = at(ReadBackStage::Early, true).next_back();
         let error =
-            ours().filter(|done| done.stage == ReadBackStage::Final).filter_map(|done| done.error.clone()).last();
+            ours().filter(|done| done.stage == ReadBackStage::Final).filter_map(|done| done.error.clone()).next_back();
         let others = at(ReadBackStage::Final, false).map(|(done, found)| (done.site.as_str(), found)).collect();
         Self {
             last: last.map(|(_, found)| found),

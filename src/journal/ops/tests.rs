@@ -133,7 +133,7 @@ proptest! {
 
     #[test]
     fn any_operations_come_back(ops in proptest::collection::vec(any_op(), 0..200)) {
-        let (bytes, _) = encoded(&[ops.clone()]);
+        let (bytes, _) = encoded(std::slice::from_ref(&ops));
         prop_assert_eq!(reader::parse(&bytes).records, ops);
     }
 
