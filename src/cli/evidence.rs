@@ -44,8 +44,9 @@ pub fn judge(dir: &Path) -> Result<Judged, Complaint> {
         let what = format!("the record in {} has no start: nothing can be said about that run", dir.display());
         return Err(Complaint::new(Exit::Internal, what));
     }
-    let analysis = analysis::analyze(&record(&stored));
-    let exit = exit_of(&stored.events, &analysis);
+    let record = record(stored);
+    let analysis = analysis::analyze(&record);
+    let exit = exit_of(&record.events, &analysis);
     let files = vec![
         ("report.json", report::json(&analysis, exit.code())),
         ("report.html", report::html(&analysis)),
@@ -55,16 +56,9 @@ pub fn judge(dir: &Path) -> Result<Judged, Complaint> {
     Ok(Judged { analysis, exit, files })
 }
 
-fn record(stored: &Stored) -> Record {
-    Record {
-        events: stored.events.clone(),
-        ops: stored.ops.clone(),
-        read_backs: stored.read_backs.clone(),
-        head: stored.head.clone(),
-        lines: stored.lines,
-        cut: stored.cut.as_ref().map(ToString::to_string),
-        problems: stored.problems.clone(),
-    }
+fn record(stored: Stored) -> Record {
+    let Stored { events, ops, read_backs, head, lines, cut, problems, .. } = stored;
+    Record { events, ops, read_backs, head, lines, cut: cut.map(|cut| cut.to_string()), problems }
 }
 
 /// What a record amounts to; an internal error outranks all but an open fault.
