@@ -13,6 +13,10 @@ pages! {
     exit_codes;
     #[doc = include_str!("safety.md")]
     safety;
+    #[doc = include_str!("timing.md")]
+    timing;
+    #[doc = include_str!("journal.md")]
+    journal;
     #[doc = include_str!("playbooks.md")]
     playbooks;
     #[doc = include_str!("command_workload.md")]
