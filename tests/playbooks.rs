@@ -208,3 +208,20 @@ fn editors_refuse_what_has_the_wrong_shape() {
         assert!(!schema.is_valid(&value), "{name} is valid");
     }
 }
+
+#[test]
+fn a_host_that_only_the_run_knows_is_judged_then() {
+    let plan = &plans("everything.yaml")[0];
+    let target = |host: &str| PinnedTarget {
+        name: "db".to_owned(),
+        kind: "postgres".to_owned(),
+        fields: BTreeMap::from([("host".to_owned(), host.to_owned())]),
+        ..PinnedTarget::default()
+    };
+    for host in ["127.0.0.1", "::1", "localhost", "db1.staging.example.com", "localhost:5432,127.0.0.1", ""] {
+        assert_eq!(plan.allows(&target(host)), Ok(()), "{host}");
+    }
+    for host in ["db.example.com", "10.0.0.1", "localhost,db.example.com", "db1.staging.example.com:1,evil:5432"] {
+        assert!(plan.allows(&target(host)).is_err(), "{host}");
+    }
+}

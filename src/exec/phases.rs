@@ -41,6 +41,10 @@ impl Drill<'_> {
 
     async fn find_targets(&self, pin: Pin) -> Result<(), Broken> {
         let found = self.unless_stopped(targets::resolve_all(&self.scene)).await?.map_err(Broken::Preflight)?;
+        let strange: Vec<String> = found.iter().filter_map(|target| self.plan.allows(target).err()).collect();
+        if !strange.is_empty() {
+            return Err(Broken::Preflight(strange));
+        }
         if pin == Pin::Not {
             let limit = self.options.limits.reach;
             let unreached = self.unless_stopped(targets::reach(&found, self.world, limit)).await?;

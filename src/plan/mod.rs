@@ -1,10 +1,12 @@
 //! A drill that is known to be right: what the executor carries out.
 //! Only `lower` makes a [`Plan`]; the executor reads it and cannot change it.
 
+use crate::config::Environment;
 use crate::event::Phase;
 use crate::faults::FaultSpec;
 use crate::model::{
-    ClientBehaviour, CommandSpec, DrillName, FaultId, Objective, OutputSpec, RunSpec, Service, StepId, WorkloadName,
+    ClientBehaviour, CommandSpec, DrillName, FaultId, Objective, OutputSpec, PinnedTarget, RunSpec, Service, StepId,
+    WorkloadName,
 };
 use crate::playbook::Diagnostic;
 use crate::probes::ProbeSpec;
@@ -33,6 +35,29 @@ impl Deref for Plan {
 
     fn deref(&self) -> &Drill {
         &self.0
+    }
+}
+
+impl Drill {
+    /// Is this target on a host that the environment allows? What only a run knows (`${staging.url}`) is judged here.
+    ///
+    /// # Errors
+    /// When it is not, with what to write.
+    pub fn allows(&self, target: &PinnedTarget) -> Result<(), String> {
+        let environment = Environment { hosts: self.hosts.clone(), ..Environment::default() };
+        let hosts = target.fields.get("host").map(String::as_str).unwrap_or_default();
+        for host in hosts.split(',').filter(|h| !h.is_empty() && target.processes.is_empty()) {
+            // `host:port` in a list; an IPv6 address has more than one `:`.
+            let host = host.split_once(':').filter(|(_, port)| !port.contains(':')).map_or(host, |(name, _)| name);
+            if !environment.allows(host) {
+                return Err(format!(
+                    "target `{}` is on `{host}`, which the environment `{}` does not allow; list it under `hosts` in \
+                     blackstart.yaml",
+                    target.name, self.environment
+                ));
+            }
+        }
+        Ok(())
     }
 }
 

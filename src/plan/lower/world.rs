@@ -81,11 +81,19 @@ fn host_is_allowed(cx: &Cx<'_>, spec: &TargetSpec, node: &Node, environment: Opt
             "write it like http://127.0.0.1:8080 or postgresql://user@host:5432/db",
         );
     }
-    let Some(host) = host_of(&shown) else { return };
+    if matches!(spec, TargetSpec::Postgres(_))
+        && shown.split_once('?').is_some_and(|(_, query)| query.split('&').any(|q| q.starts_with("host")))
+    {
+        return cx.wrong(
+            at,
+            "a host does not hide in a URL's query",
+            "write it before the path: postgresql://user@HOST:5432/db",
+        );
+    }
     let Some(environment) = environment.and_then(|e| cx.inputs.config.environments.get(e).map(|c| (e, c))) else {
         return;
     };
-    if !environment.1.allows(host) {
+    for host in hosts_of(&shown).into_iter().filter(|host| !environment.1.allows(host)) {
         let message = format!("the environment `{}` does not allow the host `{host}`", environment.0);
         cx.wrong(
             at,
@@ -95,17 +103,19 @@ fn host_is_allowed(cx: &Cx<'_>, spec: &TargetSpec, node: &Node, environment: Opt
     }
 }
 
-/// The host of a URL or address, if it is written literally.
-pub(super) fn host_of(text: &str) -> Option<&str> {
+/// The hosts of a URL or address that are written literally; a database's URL may list several.
+fn hosts_of(text: &str) -> Vec<&str> {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let authority = &rest[..end];
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let host = match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next()?,
-        None => host.split(':').next()?,
+    let name = |address: &'_ str| -> usize {
+        let end = if address.starts_with('[') { address.find(']').map(|i| i + 1) } else { address.find(':') };
+        end.unwrap_or(address.len())
     };
-    (!host.is_empty() && !host.contains("${") && !host.contains(',')).then_some(host)
+    // A reference may hold a `:` of its own.
+    let addresses = host.split(',').filter(|address| !address.contains("${") && !address.is_empty());
+    addresses.map(|address| address[..name(address)].trim_matches(['[', ']'])).filter(|host| !host.is_empty()).collect()
 }
 
 /// What brings a staging up or down.
@@ -150,20 +160,21 @@ pub(super) fn staging(cx: &Cx<'_>, node: &Node) -> Option<StagingPlan> {
 
 #[cfg(test)]
 mod tests {
-    use super::host_of;
+    use super::hosts_of;
 
     #[test]
     fn hosts_are_found_in_urls_and_addresses() {
-        for (text, host) in [
-            ("http://127.0.0.1:8080/x?y=z", Some("127.0.0.1")),
-            ("postgresql://app:${secrets.p}@db.example.com:5432/app", Some("db.example.com")),
-            ("http://[::1]:80/", Some("::1")),
-            ("db:5432", Some("db")),
-            ("${staging.url}", None),
-            ("http://${staging.host}/", None),
-            ("", None),
+        for (text, hosts) in [
+            ("http://127.0.0.1:8080/x?y=z", vec!["127.0.0.1"]),
+            ("postgresql://app:${secrets.p}@db.example.com:5432/app", vec!["db.example.com"]),
+            ("postgresql://app@db1:5432,db2/app", vec!["db1", "db2"]),
+            ("http://[::1]:80/", vec!["::1"]),
+            ("db:5432", vec!["db"]),
+            ("${staging.url}", vec![]),
+            ("http://${staging.host}/", vec![]),
+            ("", vec![]),
         ] {
-            assert_eq!(host_of(text), host, "{text}");
+            assert_eq!(hosts_of(text), hosts, "{text}");
         }
     }
 }
