@@ -13,6 +13,7 @@ mod init;
 mod kv;
 mod list;
 mod man;
+mod plan;
 mod playbooks;
 mod progress;
 mod recover;
@@ -47,6 +48,8 @@ enum Command {
     Run(Box<run::Args>),
     /// Find every mistake in playbooks: place, reason, and what to write
     Validate(validate::Args),
+    /// Say what a drill would do: phases, targets, blast radius, permissions, healing; touches nothing
+    Plan(plan::Args),
     /// Compute a run's reports again from its record, and compare byte for byte
     Analyze(analyze::Args),
     /// Say which runs may have left a fault open
@@ -101,6 +104,7 @@ impl Command {
     fn run(self, terminal: &mut Terminal) -> Result<Exit, Complaint> {
         match self {
             Self::Run(args) => run::run(&args, terminal),
+            Self::Plan(args) => plan::run(&args, terminal),
             Self::Analyze(args) => analyze::run(&args, terminal),
             Self::Status(args) => status::run(&args, terminal),
             Self::Recover(args) => recover::run(&args, terminal),

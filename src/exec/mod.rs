@@ -39,3 +39,4 @@ pub use options::{Embedded, Finished, Limits, Observer, RunError, RunOptions, Si
 pub use recover::{Recovered, StillOpen, recover};
 pub use run::run;
 pub use stop::StopSignal;
+pub use targets::look;

@@ -100,6 +100,11 @@ impl Scene {
         self.values().found.insert(target.name.clone(), target);
     }
 
+    /// The targets that were found.
+    pub fn found(&self) -> BTreeMap<String, PinnedTarget> {
+        self.values().found.clone()
+    }
+
     /// The fields of all targets, for `when:`.
     pub fn target_fields(&self) -> BTreeMap<String, BTreeMap<String, String>> {
         self.values().found.iter().map(|(name, target)| (name.clone(), target.fields.clone())).collect()

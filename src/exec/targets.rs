@@ -4,9 +4,10 @@
 use super::scene::Scene;
 use crate::adapters::World;
 use crate::faults::Cx;
-use crate::model::{PinnedTarget, ProcessIdentity, Template};
-use crate::plan::{ProcessTarget, TargetSpec};
+use crate::model::{PinnedTarget, ProcessIdentity, RunId, Template};
+use crate::plan::{Plan, ProcessTarget, TargetSpec};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// One attempt to reach an address.
@@ -133,6 +134,20 @@ pub(super) async fn resolve_all(scene: &Scene) -> Result<Vec<PinnedTarget>, Vec<
             return Err(errors);
         }
     }
+}
+
+/// Every target as it is now, or why it cannot be resolved, without a run: read-only, for `plan`.
+pub async fn look(plan: &Plan, world: &World) -> BTreeMap<String, Result<PinnedTarget, String>> {
+    let scene = Scene::new(plan, world, &RunId("plan".to_owned()), Path::new("."));
+    let missing = resolve_all(&scene).await.err().unwrap_or_default();
+    let found = scene.found();
+    let why = |name: &str| {
+        let prefix = format!("target `{name}`: ");
+        let said = missing.iter().find_map(|why| why.strip_prefix(&prefix));
+        said.unwrap_or("cannot be resolved now").to_owned()
+    };
+    let names = plan.targets.keys();
+    names.map(|name| (name.clone(), found.get(name).cloned().ok_or_else(|| why(name)))).collect()
 }
 
 /// Waits until every target with an address accepts connections.

@@ -142,3 +142,34 @@ fn init_can_print() {
     assert!(std::fs::read_dir(place.path()).unwrap().next().is_none());
     assert!(place.run(&["init", "not/there.yaml"]).code(64).err.contains("a folder that exists"));
 }
+
+#[test]
+fn a_plan_says_what_would_be_done_and_touches_nothing() {
+    let place = Place::new();
+    place.file("small.yaml", &crate::drill::text(17_600));
+    let plan = place.run(&["plan", "small.yaml"]).code(0);
+    for wanted in ["process_kill", "outage", "embedded key-value service on port 17600", "CAP_KILL", "primary"] {
+        assert!(plan.out.contains(wanted), "no {wanted} in\n{}", plan.out);
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&place.run(&["plan", "small.yaml", "--output", "json"]).code(0).out).unwrap();
+    assert_eq!(json["plans"][0]["faults"][0]["kind"], "process_kill");
+    assert!(place.run(&["plan", "small.yaml", "--permissions"]).code(0).out.contains("CAP_KILL"));
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "a plan wrote something");
+}
+
+#[test]
+fn a_plan_names_what_it_would_touch_now() {
+    let place = Place::new();
+    let victim = place.sleeper("victim.pid");
+    let text = GOOD
+        .replace("targets: {", "targets: {victim: {process: {pidfile: victim.pid}}, ")
+        .replace("  - wait: 1s", "  - inject: {process_pause: {target: victim}}");
+    let text = text.replace("staging: {embedded: {replication: async, port: 17500}}\n", "");
+    place.file("one.yaml", &text);
+    let plan = place.run(&["plan", "one.yaml"]).code(0);
+    assert!(plan.out.contains(&victim.0.id().to_string()), "{}", plan.out);
+    drop(victim);
+    let plan = place.run(&["plan", "one.yaml"]).code(69);
+    assert!(plan.err.contains("victim"), "{plan:?}");
+}
