@@ -25,6 +25,7 @@ mod tcp;
 mod visit;
 
 pub use http::install_tls;
+pub use system::allow_descriptors;
 
 /// A boxed future, as the seams return it.
 pub type Fut<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,6 +1,6 @@
 //! The real world: every adapter of this machine, put together.
 
-use super::World;
+use super::{AdapterError, World};
 use crate::clock::Clock;
 use std::sync::Arc;
 
@@ -19,4 +19,23 @@ impl World {
             clients: Arc::new(super::clients::SystemClients),
         }
     }
+}
+
+/// Lets this process (and what it starts) have so many open files at once, as far as it may raise that itself.
+///
+/// # Errors
+/// `Refused` if it may not.
+pub fn allow_descriptors(needed: u64) -> Result<(), AdapterError> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (now, most) =
+        getrlimit(Resource::RLIMIT_NOFILE).map_err(|e| AdapterError::Other(format!("open files: {e}")))?;
+    if needed <= now {
+        return Ok(());
+    }
+    if needed > most {
+        let text =
+            format!("{needed} open files are needed at once, and this process may have {most}: ulimit -n {needed}");
+        return Err(AdapterError::Refused(text));
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, needed, most).map_err(|e| AdapterError::Refused(format!("open files: {e}")))
 }

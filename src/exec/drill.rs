@@ -11,7 +11,7 @@ use super::when::StepView;
 use crate::adapters::World;
 use crate::event::{Phase, What};
 use crate::journal::state::Index;
-use crate::model::{FaultId, Mono, StepId};
+use crate::model::{FaultId, Mono, Span, StepId};
 use crate::plan::Plan;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -47,8 +47,8 @@ pub(super) struct Progress {
     pub first_fault: Option<Mono>,
     /// When the `declared` milestone was reached.
     pub declared: Option<Mono>,
-    /// Steps that have ended, with what became of them and when.
-    pub steps: BTreeMap<String, (StepView, Mono)>,
+    /// Steps that have ended.
+    pub steps: BTreeMap<String, StepDone>,
     /// What brings the staging down.
     pub staging: Option<Up>,
     /// Did the system save itself, as the playbook expected?
@@ -59,6 +59,16 @@ pub(super) struct Progress {
     pub phase: Option<Phase>,
     /// Has the wish to stop been noted?
     pub abort_noted: bool,
+}
+
+/// What became of a step.
+pub(super) struct StepDone {
+    /// What `when:` can see of it.
+    pub view: StepView,
+    /// As in its end record.
+    pub span: Span,
+    /// As in its end record.
+    pub looks: u32,
 }
 
 /// Why a drill does not go on.
@@ -114,7 +124,7 @@ impl<'a> Drill<'a> {
     pub fn ended_at(&self, step: &StepId) -> Option<Mono> {
         let progress = self.progress();
         let fault = progress.faults.iter().find(|f| f.intent.fault.as_str() == step.as_str()).map(|f| f.injected);
-        fault.or_else(|| progress.steps.get(step.as_str()).map(|(_, at)| *at))
+        fault.or_else(|| progress.steps.get(step.as_str()).map(|done| done.span.hi))
     }
 
     /// Waits for it unless somebody wishes the run to stop; what is dropped then cleans up behind itself.

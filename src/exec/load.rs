@@ -46,7 +46,8 @@ struct Health {
     missed: u64,
     marked: Mono,
     blocks: u64,
-    stopped: bool,
+    /// Do its operations come? Not before it is started, and not after it is stopped.
+    running: bool,
 }
 
 impl Runner {
@@ -139,7 +140,10 @@ impl Drill<'_> {
         let origin = self.now().after(HEAD_START);
         for runner in self.load.all().iter().filter(|_| reasons.is_empty()) {
             match runner.sampler.start(origin) {
-                Ok(()) => self.note(What::WorkloadStarted { workload: runner.plan.name.clone(), origin }),
+                Ok(()) => {
+                    self.note(What::WorkloadStarted { workload: runner.plan.name.clone(), origin });
+                    runner.health.lock().unwrap_or_else(PoisonError::into_inner).running = true;
+                }
                 Err(why) => return Err(Broken::Preflight(vec![format!("workload `{}`: {why}", runner.plan.name)])),
             }
         }
@@ -159,7 +163,7 @@ impl Drill<'_> {
         let sampler = opened.map_err(|e| format!("it cannot be opened: {e}"))?;
         let marked = self.now();
         let health =
-            Health { good_since: None, answers: false, ok: 0, bad: 0, missed: 0, marked, blocks: 0, stopped: false };
+            Health { good_since: None, answers: false, ok: 0, bad: 0, missed: 0, marked, blocks: 0, running: false };
         Ok(Runner { plan: plan.clone(), sampler, health: Mutex::new(health) })
     }
 
@@ -167,7 +171,7 @@ impl Drill<'_> {
     pub fn mark_load(&self, now: Mono) {
         for runner in self.load.all() {
             let mut health = runner.health.lock().unwrap_or_else(PoisonError::into_inner);
-            if health.stopped || now.since(health.marked) < MARK_EVERY {
+            if !health.running || now.since(health.marked) < MARK_EVERY {
                 continue;
             }
             health.marked = now;
@@ -186,9 +190,13 @@ impl Drill<'_> {
     pub async fn stop_load(&self) {
         let all = self.load.all();
         join_all(all.iter().map(|runner| async move {
-            runner.health.lock().unwrap_or_else(PoisonError::into_inner).stopped = true;
+            let ran = {
+                let mut health = runner.health.lock().unwrap_or_else(PoisonError::into_inner);
+                std::mem::replace(&mut health.running, false)
+            };
             match runner.sampler.stop().await {
-                Ok(mark) => self.note(What::WorkloadStopped(mark)),
+                Ok(mark) if ran => self.note(What::WorkloadStopped(mark)),
+                Ok(_) => {}
                 Err(error) => self.record.failing(&error.to_string()),
             }
         }))

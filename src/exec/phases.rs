@@ -4,7 +4,7 @@ use super::drill::{Broken, Drill};
 use super::step::Flow;
 use super::{secrets, targets};
 use crate::event::{Phase, What};
-use crate::model::Mono;
+use crate::model::{Mono, Span};
 use crate::plan::{StepPlan, Verb};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -140,13 +140,23 @@ impl Drill<'_> {
             let rounds = step.repeat.map_or(1, |r| r.times);
             all &= self.step(step, rounds, &[]).await == Flow::On;
         }
-        let ended = self.plan.steady.last().filter(|_| all).map(|step| step.id.clone());
-        if let Some(step) = ended {
-            let at = self.ended_at(&step).unwrap_or_else(|| self.now());
-            let span = crate::model::Span::point(at);
-            self.note(What::Milestone { name: "converged".to_owned(), step, span });
+        if let (true, Some(last)) = (all, self.plan.steady.last()) {
+            let (name, step) = ("converged".to_owned(), last.id.clone());
+            self.note(What::Milestone { name, step, span: self.converged() });
         }
         all
+    }
+
+    /// When the steady state came back. A condition that was true at the first look may have been so ever since the fault.
+    fn converged(&self) -> Span {
+        let progress = self.progress();
+        let done = self.plan.steady.iter().filter_map(|step| progress.steps.get(step.id.as_str()));
+        let mut span = Span::point(progress.first_fault.unwrap_or_default());
+        for step in done {
+            let lo = if step.looks > 1 { step.span.lo } else { span.lo };
+            span = Span::new(span.lo.max(lo), span.hi.max(step.span.hi));
+        }
+        span
     }
 
     /// Goes on under load until it can be decided for every workload whether its service is sustained, or it is too

@@ -3,7 +3,8 @@
 use super::drill::{Broken, Drill};
 use super::options::{RunError, RunOptions};
 use super::{sampler, secrets};
-use crate::adapters::host;
+use crate::adapters::{self, host};
+use crate::clock::Clock;
 use crate::faults::Cx;
 use crate::journal::{self, state::Index};
 use crate::plan::{Plan, StagingPlan, StepPlan, Verb};
@@ -58,9 +59,10 @@ impl Drill<'_> {
     /// Everything that can be known before the staging is up.
     pub async fn preflight(&self) -> Result<(), Broken> {
         let mut reasons = missing_programs(self.plan, &self.scene.cx());
-        reasons.extend(descriptors(self.plan));
-        if self.world.clock.stamp().wall.year() < 2024 && matches!(self.world.clock, crate::clock::Clock::System) {
-            reasons.push("the wall clock is wrong: it stands before 2024".to_owned());
+        if matches!(self.world.clock, Clock::System) {
+            reasons.extend(descriptors(self.plan));
+            let wrong = self.world.clock.stamp().wall.year() < 2024;
+            reasons.extend(wrong.then(|| "the wall clock is wrong: it stands before 2024".to_owned()));
         }
         if let Err(unread) = self.unless_stopped(secrets::read(&self.scene, &self.record.redactor)).await? {
             // One that the staging writes is read once it is up.
@@ -78,12 +80,7 @@ fn descriptors(plan: &Plan) -> Option<String> {
         writers => usize::from(writers),
     });
     let needed = each.sum::<usize>() as u64 + OTHER_DESCRIPTORS;
-    let (now, most) = host::descriptors()?;
-    (needed > now.max(most)).then(|| {
-        format!(
-            "the workloads may need {needed} open files at once, and this process may have {most}: ulimit -n {needed}"
-        )
-    })
+    adapters::allow_descriptors(needed).err().map(|why| format!("the workloads: {why}"))
 }
 
 /// Programs that the plan runs and that are not there.

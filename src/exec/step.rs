@@ -1,7 +1,7 @@
 //! Runs steps with their modifiers: order, `after`, `when`, `repeat`, `closes`, outputs, milestones, `on_fail`. What a
 //! verb does is in `verb`.
 
-use super::drill::Drill;
+use super::drill::{Drill, StepDone};
 use super::output;
 use super::verb::VerbEnd;
 use super::when::{self, StepView};
@@ -100,7 +100,7 @@ impl Drill<'_> {
     }
 
     fn outcome_of(&self, id: &StepId) -> Option<&'static str> {
-        self.progress().steps.get(id.as_str()).map(|(view, _)| view.outcome)
+        self.progress().steps.get(id.as_str()).map(|done| done.view.outcome)
     }
 
     async fn round(&self, step: &StepPlan, round: u32) -> Flow {
@@ -129,7 +129,7 @@ impl Drill<'_> {
     /// Is it wanted, as far as its own `when:` goes?
     fn wanted(&self, step: &StepPlan) -> Result<(), StepOutcome> {
         let Some(source) = &step.when else { return Ok(()) };
-        let steps = self.progress().steps.iter().map(|(id, (view, _))| (id.clone(), view.clone())).collect();
+        let steps = self.progress().steps.iter().map(|(id, done)| (id.clone(), done.view.clone())).collect();
         match when::holds(source, &self.plan.params, &self.scene, &steps) {
             Ok(true) => Ok(()),
             Ok(false) => Err(StepOutcome::Skipped { by_when: true, reason: format!("`when: {source}` is false") }),
@@ -160,7 +160,7 @@ impl Drill<'_> {
                 self.progress().declared.get_or_insert(span.hi);
             }
         }
-        self.progress().steps.insert(id.to_string(), (view, span.hi));
+        self.progress().steps.insert(id.to_string(), StepDone { view, span, looks });
         self.ended.send_modify(|count| *count += 1);
         match outcome {
             StepOutcome::Passed { .. } | StepOutcome::Skipped { .. } => Flow::On,

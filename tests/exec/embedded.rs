@@ -99,7 +99,8 @@ async fn a_workload_that_is_not_healthy_at_baseline_is_not_broken_further() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_under_load_leaves_nothing_behind() {
-    let cases: [(u16, fn(&What) -> bool); 5] = [
+    type Fits = fn(&What) -> bool;
+    let cases: [(u16, Fits); 5] = [
         (18130, |w| matches!(w, What::PhaseStarted { phase: Phase::StagingUp })),
         (18140, |w| matches!(w, What::WorkloadStarted { .. })),
         (18150, |w| matches!(w, What::FaultInjected { .. })),
@@ -121,4 +122,15 @@ async fn ctrl_c_under_load_leaves_nothing_behind() {
         let stopped = stopped.filter(|e| matches!(e.what, What::WorkloadStopped(_))).count();
         assert_eq!(started, stopped, "{port}: {}", ran.story());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_that_cannot_be_opened_is_named_and_the_others_are_let_go() {
+    let bench = Bench::new();
+    let more = "workload:\n  broken: {command: {argv: [\"false\"], rate: 10/s}}\n";
+    let ran = bench.run(&drill(18180).replace("workload:\n", more)).await;
+    assert_eq!(ran.finished.state, RunState::NotRun, "{}", ran.story());
+    assert!(ran.error().contains("workload `broken`"), "{}", ran.error());
+    assert!(!ran.any(|w| matches!(w, What::AbortRequested { .. } | What::WorkloadStarted { .. })), "{}", ran.story());
+    assert!(ran.any(|w| matches!(w, What::StagingDown { error: None })), "{}", ran.story());
 }
