@@ -216,7 +216,7 @@ impl Cluster {
             standby && self.settings.failures.is_some_and(|failures| state.failed_looks >= failures)
         };
         if promote {
-            self.change(State::promote);
+            self.change(|state| state.promote(now));
         }
     }
 
@@ -255,7 +255,8 @@ impl State {
         }
     }
 
-    fn promote(&mut self) {
+    fn promote(&mut self, now: Mono) {
+        self.truth.promotions.push(now);
         self.leader = 1 - self.leader;
         self.term += 1;
         self.failed_looks = 0;

@@ -20,6 +20,8 @@ pub enum Condition {
 pub struct Truth {
     /// Since when which condition holds; the first is that of the beginning.
     pub conditions: Vec<(Mono, Condition)>,
+    /// When another node became the leader: what the old one still had is not answered by anybody.
+    pub promotions: Vec<Mono>,
     /// What clients were told about each write; a key is attempted once.
     pub told: BTreeMap<Key, Outcome>,
     /// What a final look at the service's records finds, in their order: the key, and whether it is intact.
@@ -55,20 +57,31 @@ impl Truth {
         }
     }
 
-    /// The spans, from and to, in which a request that arrived was not answered within `deadline` nanoseconds, or would
-    /// not have been without the change at the span's end. The last may have no end.
+    /// The spans, from and to, in which requests that arrived were not all answered within `deadline` nanoseconds. A
+    /// short hang that simply went on again is none: everything was answered in time. The last may have no end.
     #[must_use]
     pub fn outages(&self, deadline: i64) -> Vec<(Mono, Option<Mono>)> {
         let mut spans: Vec<(Mono, Option<Mono>)> = Vec::new();
+        let mut only_hung = true;
         for (at, condition) in &self.conditions {
             let down = match condition {
                 Condition::Serving(extra) => *extra > deadline,
                 Condition::Refusing | Condition::Hanging => true,
             };
-            match (spans.last_mut(), down) {
-                (Some((_, end @ None)), false) => *end = Some(*at),
-                (Some((_, None)), true) | (None | Some(_), false) => {}
-                (_, true) => spans.push((*at, None)),
+            let hangs = *condition == Condition::Hanging;
+            match spans.last_mut() {
+                Some((_, None)) if down => only_hung &= hangs,
+                Some((from, end @ None)) => {
+                    *end = Some(*at);
+                    if only_hung && *at - *from <= deadline && !self.promotions.contains(at) {
+                        spans.pop();
+                    }
+                }
+                _ if down => {
+                    spans.push((*at, None));
+                    only_hung = hangs;
+                }
+                _ => {}
             }
         }
         spans
@@ -127,11 +140,17 @@ mod tests {
             (30, Condition::Serving(5)),
             (40, Condition::Serving(50)),
             (50, Condition::Serving(0)),
-            (60, Condition::Refusing),
+            (60, Condition::Hanging),
+            (70, Condition::Serving(0)),
+            (71, Condition::Hanging),
+            (72, Condition::Serving(0)),
+            (80, Condition::Refusing),
         ] {
             truth.note(Mono(at), condition);
         }
-        let spans = [(Mono(10), Some(Mono(30))), (Mono(40), Some(Mono(50))), (Mono(60), None)];
+        truth.promotions.push(Mono(72));
+        let ended = [(10, 30), (40, 50), (71, 72)].map(|(from, to)| (Mono(from), Some(Mono(to))));
+        let spans = [ended.as_slice(), &[(Mono(80), None)]].concat();
         assert_eq!(truth.outages(10), spans);
     }
 
