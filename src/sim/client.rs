@@ -1,6 +1,7 @@
 //! Clients of the simulated store: what a request meets from its arrival to its end, and what its client is told.
 
 use super::cluster::{Cluster, State};
+use super::rng::Rng;
 use super::truth::Condition;
 use crate::adapters::{
     Act, AdapterError, Client, ClientSettings, Clients, Done, Endpoint, Fut, LedgerStore, Opened, Operation, Row,
@@ -32,34 +33,31 @@ impl Cluster {
     /// chance) right before the server that had it dies.
     async fn request<T>(
         &self,
+        mut rng: Rng,
         hanging: &AtomicBool,
         carry_out: impl FnOnce(&mut State, Mono) -> T,
     ) -> Result<T, Refusal> {
-        let mut changes = self.changed.subscribe();
-        let (term, usual) = {
-            let mut state = self.state();
-            let usual = if state.rng.chance(30) { state.rng.below(3) } else { 0 };
-            (state.term, Duration::from_millis(usual))
-        };
+        let usual = Duration::from_millis(if rng.chance(30) { rng.below(3) } else { 0 });
+        let term = self.state().term;
         let arrived = self.clock.mono();
         let mut ready: Option<Mono> = None;
         loop {
-            changes.borrow_and_update();
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
             let (condition, now_term) = {
                 let state = self.state();
                 (state.condition(), state.term)
             };
             if now_term != term {
-                return self.undecided(carry_out);
+                return self.undecided(&mut rng, carry_out);
             }
             let seen = ready.is_some() || hanging.load(Ordering::Relaxed);
             match condition {
-                Condition::Refusing if seen => return self.undecided(carry_out),
+                Condition::Refusing if seen => return self.undecided(&mut rng, carry_out),
                 Condition::Refusing => return Err(Refusal::Definite),
                 Condition::Hanging => {
                     hanging.store(true, Ordering::Relaxed);
-                    // The sender lives as long as the cluster.
-                    let _changed = changes.changed().await;
+                    changed.await;
                 }
                 Condition::Serving(extra) => {
                     hanging.store(false, Ordering::Relaxed);
@@ -71,7 +69,7 @@ impl Cluster {
                     tokio::select! {
                         biased;
                         () = self.clock.sleep_until(due) => {}
-                        _ = changes.changed() => {}
+                        () = changed => {}
                     }
                 }
             }
@@ -79,9 +77,9 @@ impl Cluster {
     }
 
     /// The server is gone, or no longer the leader; it had carried the request out or not.
-    fn undecided<T>(&self, carry_out: impl FnOnce(&mut State, Mono) -> T) -> Result<T, Refusal> {
+    fn undecided<T>(&self, rng: &mut Rng, carry_out: impl FnOnce(&mut State, Mono) -> T) -> Result<T, Refusal> {
         let mut state = self.state();
-        if state.rng.chance(50) && state.condition() != Condition::Hanging {
+        if rng.chance(50) && state.condition() != Condition::Hanging {
             let now = self.clock.mono();
             carry_out(&mut state, now);
         }
@@ -89,35 +87,62 @@ impl Cluster {
     }
 }
 
+/// What is left to chance about an act: the same for the same act, whatever else happens at that moment.
+fn chance(cluster: &Cluster, act: Act) -> Rng {
+    let thing = match act {
+        Act::Write(key) => (1 << 62) | (u64::from(key.writer) << 40) | key.seq,
+        Act::Read(key) => (1 << 61) | (u64::from(key.writer) << 40) | key.seq,
+        Act::Visit(number) => number,
+    };
+    Rng::of(cluster.settings.seed, thing)
+}
+
 impl SimClient {
     async fn write(&self, key: Key) -> Outcome {
         let lies = self.cluster.settings.lies;
         let hanging = AtomicBool::new(false);
         let term = self.cluster.state().term;
+        let mut rng = chance(&self.cluster, Act::Write(key));
+        let (drops, intact) = (rng.chance(lies.drops), !rng.chance(lies.corrupts));
+        let (twice, resurrects) = (rng.chance(lies.duplicates), rng.chance(lies.resurrects));
         let store = |state: &mut State, now| {
-            if state.rng.chance(lies.drops) {
+            if drops {
                 return Outcome::Ok;
             }
-            let intact = !state.rng.chance(lies.corrupts);
             state.store(key, intact, now);
-            if state.rng.chance(lies.duplicates) {
+            if twice {
                 state.store(key, intact, now);
             }
-            if state.rng.chance(lies.resurrects) { Outcome::Fail } else { Outcome::Ok }
+            Outcome::Ok
         };
-        let outcome = match tokio::time::timeout(self.settings.timeout, self.cluster.request(&hanging, store)).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(Refusal::Definite)) => Outcome::Fail,
-            Ok(Err(Refusal::InFlight)) => Outcome::Unknown,
-            Err(_) => {
-                if hanging.load(Ordering::Relaxed) {
-                    self.cluster.state().leave_stuck(term, key);
+        let outcome =
+            match tokio::time::timeout(self.settings.timeout, self.cluster.request(rng, &hanging, store)).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(Refusal::Definite)) => {
+                    if resurrects {
+                        self.resurrect(key);
+                    }
+                    Outcome::Fail
                 }
-                Outcome::Unknown
-            }
-        };
+                Ok(Err(Refusal::InFlight)) => Outcome::Unknown,
+                Err(_) => {
+                    if hanging.load(Ordering::Relaxed) {
+                        self.cluster.state().leave_stuck(term, key);
+                    }
+                    Outcome::Unknown
+                }
+            };
         self.cluster.told(key, outcome);
         outcome
+    }
+
+    /// What was refused is stored all the same, if the store lies and its leader lives.
+    fn resurrect(&self, key: Key) {
+        let mut state = self.cluster.state();
+        if state.leader_runs() {
+            let now = self.cluster.clock.mono();
+            state.store(key, true, now);
+        }
     }
 
     async fn read(&self, key: Key) -> (Outcome, Option<Found>) {
@@ -127,7 +152,7 @@ impl SimClient {
             Some(false) => Found::Corrupted,
         };
         let hanging = AtomicBool::new(false);
-        let request = self.cluster.request(&hanging, find);
+        let request = self.cluster.request(chance(&self.cluster, Act::Read(key)), &hanging, find);
         match tokio::time::timeout(self.settings.timeout, request).await {
             Ok(Ok(found)) => (Outcome::Ok, Some(found)),
             Ok(Err(Refusal::Definite)) => (Outcome::Fail, None),
@@ -135,9 +160,9 @@ impl SimClient {
         }
     }
 
-    async fn visit(&self, limit: Duration) -> Outcome {
+    async fn visit(&self, number: u64, limit: Duration) -> Outcome {
         let hanging = AtomicBool::new(false);
-        let request = self.cluster.request(&hanging, |_, _| ());
+        let request = self.cluster.request(chance(&self.cluster, Act::Visit(number)), &hanging, |_, _| ());
         match tokio::time::timeout(limit, request).await {
             Ok(Ok(())) => Outcome::Ok,
             Ok(Err(Refusal::Definite)) => Outcome::Fail,
@@ -146,15 +171,15 @@ impl SimClient {
     }
 
     /// Visits as the behaviour says; a retrying client's logical outcome is ok if any attempt is.
-    async fn visits(&self) -> Outcome {
+    async fn visits(&self, number: u64) -> Outcome {
         let ClientBehaviour::Retrying(policy) = &self.settings.behaviour else {
-            return self.visit(self.settings.timeout).await;
+            return self.visit(number, self.settings.timeout).await;
         };
         let until = self.cluster.clock.mono().after(self.settings.timeout);
         let (mut outcome, mut wait) = (Outcome::Fail, policy.backoff);
-        for _ in 0..policy.attempts {
+        for attempt in 0..u64::from(policy.attempts) {
             let left = until.since(self.cluster.clock.mono());
-            match self.visit(policy.attempt_timeout.min(left)).await {
+            match self.visit(number ^ (attempt << 50), policy.attempt_timeout.min(left)).await {
                 Outcome::Ok => return Outcome::Ok,
                 Outcome::Unknown => outcome = Outcome::Unknown,
                 _ => {}
@@ -177,7 +202,7 @@ impl Client for SimClient {
             let (outcome, found) = match operation.act {
                 Act::Write(key) => (self.write(key).await, None),
                 Act::Read(key) => self.read(key).await,
-                Act::Visit(_) => (self.visits().await, None),
+                Act::Visit(number) => (self.visits(number).await, None),
             };
             Done { sent, done: clock.mono(), outcome, found }
         })

@@ -1,7 +1,6 @@
 //! The simulated store: two nodes and a router that fails over, as a state that signals, requests and disturbances
 //! change. Time passes in `world`, requests in `client`.
 
-use super::rng::Rng;
 use super::truth::{Condition, Truth};
 use crate::adapters::ProcessState;
 use crate::clock::Clock;
@@ -9,7 +8,7 @@ use crate::model::{Key, Mono, Outcome, ProcessIdentity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// How a simulated world is.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +53,7 @@ pub struct Disturbance {
     pub weather: Weather,
 }
 
-/// What a store must never do, each so many times in a hundred writes.
+/// What a store must never do, each so many times in a hundred writes (that are acknowledged, or refused).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lies {
     /// Acknowledges without storing.
@@ -63,7 +62,7 @@ pub struct Lies {
     pub duplicates: u64,
     /// Stores other bytes.
     pub corrupts: u64,
-    /// Says no, and stores.
+    /// Refuses, and stores.
     pub resurrects: u64,
 }
 
@@ -93,7 +92,6 @@ pub(super) struct State {
     /// Writes that a frozen leader has in its socket, with the term they belong to.
     stuck: Vec<(u64, Key)>,
     pub weather: Weather,
-    pub rng: Rng,
     pub truth: Truth,
     next_pid: i32,
     failed_looks: u32,
@@ -105,7 +103,8 @@ pub struct Cluster {
     pub(super) clock: Clock,
     pub(super) settings: Settings,
     state: Mutex<State>,
-    pub(super) changed: watch::Sender<u64>,
+    /// Wakes in the order in which they began to wait (a watch channel would not): the same seed, the same run.
+    pub(super) changed: Notify,
 }
 
 const BOOT: &str = "simulated";
@@ -127,13 +126,12 @@ impl Cluster {
             shipped: 0,
             stuck: Vec::new(),
             weather: Weather::Clear,
-            rng: Rng::new(settings.seed),
             truth,
             next_pid: 1003,
             failed_looks: 0,
             disturbed: false,
         };
-        Arc::new(Self { clock, settings, state: Mutex::new(state), changed: watch::Sender::new(0) })
+        Arc::new(Self { clock, settings, state: Mutex::new(state), changed: Notify::new() })
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -156,7 +154,7 @@ impl Cluster {
             state.truth.note(now, condition);
             result
         };
-        self.changed.send_modify(|count| *count += 1);
+        self.changed.notify_waiters();
         result
     }
 
@@ -284,6 +282,11 @@ impl State {
     pub fn store(&mut self, key: Key, intact: bool, accepted: Mono) {
         self.log.push(Stored { key, intact, accepted });
         self.keys.insert(key, intact);
+    }
+
+    /// Can the leader do anything at all?
+    pub fn leader_runs(&self) -> bool {
+        self.nodes[self.leader].state == ProcessState::Running
     }
 
     /// Do both nodes live, so that the standby follows?

@@ -13,6 +13,12 @@ impl Rng {
         Self(seed)
     }
 
+    /// The numbers of one thing among many: what it draws does not depend on what others drew before.
+    #[must_use]
+    pub fn of(seed: u64, thing: u64) -> Self {
+        Self(Self(seed).bits() ^ Self(thing).bits())
+    }
+
     /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -73,7 +73,8 @@ impl Truth {
                 Some((_, None)) if down => only_hung &= hangs,
                 Some((from, end @ None)) => {
                     *end = Some(*at);
-                    if only_hung && *at - *from <= deadline && !self.promotions.contains(at) {
+                    let given_up = self.promotions.iter().any(|promotion| (*from..=*at).contains(promotion));
+                    if only_hung && *at - *from <= deadline && !given_up {
                         spans.pop();
                     }
                 }

@@ -44,13 +44,15 @@ async fn look(cluster: Weak<Cluster>) {
 /// Disturbances begin with the first signal.
 async fn disturb(weak: Weak<Cluster>) {
     let Some(cluster) = weak.upgrade() else { return };
-    let mut changes = cluster.changed.subscribe();
     let mut planned = cluster.settings.disturbances.clone();
     planned.sort_by_key(|disturbance| disturbance.after);
-    while !cluster.state().disturbed {
-        if changes.changed().await.is_err() {
-            return;
+    loop {
+        let mut changed = std::pin::pin!(cluster.changed.notified());
+        changed.as_mut().enable();
+        if cluster.state().disturbed {
+            break;
         }
+        changed.await;
     }
     let begun = cluster.clock.mono();
     for disturbance in planned {

@@ -62,7 +62,14 @@ pub fn simulated<T>(work: impl Future<Output = T>) -> T {
 
 /// Carries the scenario's drill out in its world.
 pub fn run(scenario: &Scenario) -> Ran {
-    let folder = folder();
+    run_in(folder(), scenario)
+}
+
+/// As [`run`], in a folder of which nothing is kept.
+pub fn run_in(folder: tempfile::TempDir, scenario: &Scenario) -> Ran {
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        std::fs::remove_dir_all(entry.unwrap().path()).unwrap();
+    }
     let plan = plan(&scenario.playbook());
     let options = options(folder.path(), "run-1");
     let (finished, truth) = simulated(async {

@@ -38,12 +38,12 @@ impl Scenario {
         let disturbed = rng.chance(50);
         let lying = rng.chance(15);
         let mut percent = |most| if lying { rng.below(most) } else { 0 };
-        let lies = Lies { drops: percent(4), duplicates: percent(4), corrupts: percent(4), resurrects: percent(4) };
+        let lies = Lies { drops: percent(4), duplicates: percent(4), corrupts: percent(4), resurrects: percent(50) };
         let settings = Settings {
             seed,
             lag: rng.pick(&[0, 50, 300, 1_000]).pipe(Duration::from_millis),
-            check_every: rng.millis(50, 300),
-            failures: if rng.chance(80) { Some(1 + u32::try_from(rng.below(8)).unwrap()) } else { None },
+            check_every: rng.millis(120, 300),
+            failures: if rng.chance(80) { Some(2 + u32::try_from(rng.below(8)).unwrap()) } else { None },
             restart: rng.millis(200, 3_000),
             disturbances: if disturbed { weather(&mut rng, page) } else { Vec::new() },
             lies,
