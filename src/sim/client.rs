@@ -1,6 +1,6 @@
 //! Clients of the simulated store: what a request meets from its arrival to its end, and what its client is told.
 
-use super::cluster::{Cluster, State};
+use super::cluster::{Cluster, State, Stored};
 use super::rng::Rng;
 use super::truth::Condition;
 use crate::adapters::{
@@ -109,9 +109,10 @@ impl SimClient {
             if drops {
                 return Outcome::Ok;
             }
-            state.store(key, intact, now);
+            let record = Stored { key, intact, accepted: now };
+            state.store(record);
             if twice {
-                state.store(key, intact, now);
+                state.store(record);
             }
             Outcome::Ok
         };
@@ -141,7 +142,7 @@ impl SimClient {
         let mut state = self.cluster.state();
         if state.leader_runs() {
             let now = self.cluster.clock.mono();
-            state.store(key, true, now);
+            state.store(Stored { key, intact: true, accepted: now });
         }
     }
 

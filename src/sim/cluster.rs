@@ -71,7 +71,7 @@ pub struct Lies {
 pub(super) struct Stored {
     pub key: Key,
     pub intact: bool,
-    accepted: Mono,
+    pub accepted: Mono,
 }
 
 #[derive(Debug, Clone)]
@@ -268,7 +268,7 @@ impl State {
     fn thaw(&mut self, now: Mono) {
         for (term, key) in std::mem::take(&mut self.stuck) {
             if term == self.term {
-                self.store(key, true, now);
+                self.store(Stored { key, intact: true, accepted: now });
             }
         }
     }
@@ -279,9 +279,9 @@ impl State {
     }
 
     /// Stores a record.
-    pub fn store(&mut self, key: Key, intact: bool, accepted: Mono) {
-        self.log.push(Stored { key, intact, accepted });
-        self.keys.insert(key, intact);
+    pub fn store(&mut self, record: Stored) {
+        self.log.push(record);
+        self.keys.insert(record.key, record.intact);
     }
 
     /// Can the leader do anything at all?
