@@ -431,13 +431,16 @@ pub fn steps(a: &Analysis) -> Table {
     Table::new("Steps", &columns, a.steps.iter().map(step).collect())
 }
 
+/// What a step saw that went well is told briefly; report.json has all of it.
+const PASSED_DETAIL: usize = 90;
+
 fn step(s: &StepResult) -> Vec<Cell> {
     let skipped = matches!(s.outcome, Some(StepOutcome::Skipped { by_when: true, .. }));
     let tone = if skipped { Tone::Faint } else { s.verdict.into() };
     let name = if s.round == 0 { s.name.clone() } else { format!("{} (round {})", s.name, s.round + 1) };
     let sign = if skipped { "–" } else { words::sign(s.verdict) };
     let seen = match (s.verdict, words::detail(s)) {
-        (Verdict::Pass, detail) => Cell::toned(detail, Tone::Faint),
+        (Verdict::Pass, detail) => Cell::toned(words::shortened(detail, PASSED_DETAIL), Tone::Faint),
         (_, "") => s.place.as_str().into(),
         (_, detail) => format!("{detail} ({})", s.place).into(),
     };

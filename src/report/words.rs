@@ -25,6 +25,17 @@ pub fn clean(text: &str) -> String {
         .collect()
 }
 
+/// At most so many characters, with a sign where something is left out. A name that is cut in two still ends.
+#[must_use]
+pub fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+    let whole = kept.matches('`').count() % 2 == 0;
+    format!("{kept}{}", if whole { "…" } else { "…`" })
+}
+
 /// A piece of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece<'a> {
@@ -443,6 +454,13 @@ mod tests {
         let all = |s: &'static str| pieces(s).collect::<Vec<_>>();
         assert_eq!(all("RTO of `a b`: x"), [Piece::Words("RTO of "), Piece::Name("a b"), Piece::Words(": x")]);
         assert_eq!(all("a ` b"), [Piece::Words("a ` b")]);
+    }
+
+    #[test]
+    fn what_is_cut_says_so_and_stays_a_sentence() {
+        assert_eq!(shortened("abc", 3), "abc");
+        assert_eq!(shortened("abcd", 3), "ab…");
+        assert_eq!(shortened("is `abcd` now", 7), "is `ab…`");
     }
 
     #[test]

@@ -6,7 +6,9 @@ mod analyses;
 #[cfg(test)]
 mod pieces;
 
-use blackstart::analysis::{Analysis, Bucket, WorkloadResult};
+use blackstart::analysis::{self, Analysis, Bucket, WorkloadResult};
+use blackstart::journal;
+use blackstart::model::{RunState, Verdict};
 use blackstart::report::{self, Style, View, words};
 use std::path::{Path, PathBuf};
 
@@ -56,6 +58,33 @@ fn every_format_is_as_it_was_read() {
         }
     }
     assert!(different.is_empty(), "these differ; UPDATE_GOLDEN=1 writes them anew: {different:#?}");
+}
+
+/// A real run, kept in the repository: its reports follow from its record, byte for byte.
+#[test]
+fn the_sample_is_what_its_record_says() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/sample");
+    let stored = journal::read(&dir).expect("the sample has a record");
+    assert_eq!((stored.cut.is_none(), stored.problems.is_empty()), (true, true), "the sample's record is whole");
+    let analysis = analysis::analyze(&analysis::Record {
+        events: stored.events,
+        ops: stored.ops,
+        read_backs: stored.read_backs,
+        head: stored.head,
+        lines: stored.lines,
+        cut: None,
+        problems: stored.problems,
+    });
+    assert_eq!((analysis.state, analysis.verdict), (RunState::Ended, Verdict::Pass));
+    for (file, text) in
+        rendered(&analysis, 0).into_iter().filter(|(file, _)| file.contains("report.") || *file == "junit.xml")
+    {
+        let path = dir.join(file);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        assert!(std::fs::read_to_string(&path).ok() == Some(text), "{file} differs; UPDATE_GOLDEN=1 writes it anew");
+    }
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use super::axis::{LEFT, RIGHT, ROW, TimeAxis, figure, width_of};
 use super::markup::{El, Markup, el};
 use super::page::data;
-use super::series::shortened;
 use crate::analysis::Analysis;
 use crate::event::StepOutcome;
 use crate::model::Verdict;
@@ -44,7 +43,7 @@ fn faults(a: &Analysis) -> impl Iterator<Item = Bar> + '_ {
         let healed = f.healed_at.map_or(a.length, |at| at.high);
         let state = if f.healed { "open for" } else { "NOT HEALED, open for" };
         let to = healed.max(from);
-        let label = format!("{}: {state} {}", shortened(&f.name, LONGEST - 24), words::duration(to - from));
+        let label = format!("{}: {state} {}", words::shortened(&f.name, LONGEST - 24), words::duration(to - from));
         Some(Bar { class: "fault", from, to, label })
     })
 }
@@ -65,7 +64,7 @@ fn steps(a: &Analysis) -> impl Iterator<Item = Bar> + '_ {
             _ => words::duration(to - s.from),
         };
         let round = if s.round == 0 { String::new() } else { format!(" (round {})", s.round + 1) };
-        let label = format!("{} {}{round}, {took}", words::sign(s.verdict), shortened(&s.name, LONGEST - 20));
+        let label = format!("{} {}{round}, {took}", words::sign(s.verdict), words::shortened(&s.name, LONGEST - 20));
         Bar { class, from: s.from, to, label }
     })
 }

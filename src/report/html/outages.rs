@@ -3,7 +3,7 @@
 use super::axis::{LEFT, RIGHT, ROW, TimeAxis, figure, label, rows_height, vertical, width_of};
 use super::markup::{El, Markup, el};
 use super::page::data;
-use super::series::{legend, needle, shortened};
+use super::series::{legend, needle};
 use crate::analysis::{Analysis, Outage, WorkloadResult};
 use crate::report::{tables, words};
 
@@ -101,7 +101,7 @@ fn lane(a: &Analysis, w: &WorkloadResult, axis: TimeAxis, top: f64) -> Markup {
 fn names(a: &Analysis, w: &WorkloadResult, y: f64) -> Markup {
     let seal = a.run.workloads.iter().find(|s| s.name == w.name);
     let client = seal.map_or_else(|| w.kind.clone(), |s| format!("{}, {} client", w.kind, words::client(&s.client)));
-    let name = shortened(w.name.as_str(), 40);
+    let name = words::shortened(w.name.as_str(), 40);
     let beside = LEFT + width_of(&name) + 16.0;
     Markup::from_iter([
         el("text").class("panel").at(LEFT, y).text(&name),

@@ -5,7 +5,7 @@ use super::markup::{El, Markup, el, number};
 use super::page::data;
 use crate::analysis::{Analysis, Bucket, Series, WorkloadResult};
 use crate::report::tables::{Align, Table};
-use crate::report::words::{self, UNKNOWN};
+use crate::report::words::{self, UNKNOWN, shortened};
 
 const GAP: f64 = 12.0;
 /// Buckets on paper, of all workloads together: the page stays small, and a bucket is still about two pixels wide.
@@ -57,13 +57,6 @@ impl<'a> Panels<'a> {
     fn x(&self, series: &Series, i: usize) -> f64 {
         self.axis.x(series.from.saturating_add(series.width.saturating_mul(i as i64)))
     }
-}
-
-pub(super) fn shortened(name: &str, most: usize) -> String {
-    if name.chars().count() <= most {
-        return name.to_owned();
-    }
-    name.chars().take(most - 1).chain(['…']).collect()
 }
 
 /// Merges neighbours until at most `most` are left: counts add up, shares keep their lowest, latencies their highest,
