@@ -4,6 +4,7 @@
 use super::judge::Case;
 use super::program::Truth;
 use super::support::{Staging, binary};
+use blackstart::analysis::Record;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ pub struct Drill {
     pub staging: &'static [&'static str],
     /// Writes a second.
     pub rate: u32,
+    /// The share of operations that must be served.
+    pub availability: &'static str,
     /// The service's deadline.
     pub deadline: &'static str,
     /// The phases from `outage:` on; `URL` stands for the staging's address.
@@ -37,7 +40,6 @@ pub enum Judged {
 /// A drill that has run.
 pub struct Ran {
     pub case: Case,
-    pub truth: Truth,
     pub report: Value,
     /// The run's folder.
     pub folder: PathBuf,
@@ -52,9 +54,9 @@ pub struct Ran {
 impl Drill {
     /// The playbook.
     pub fn playbook(&self, port: u16, dir: &Path) -> String {
-        let Self { name, rate, deadline, phases, .. } = self;
+        let Self { name, rate, availability, deadline, phases, .. } = self;
         let (url, dir) = (format!("http://127.0.0.1:{port}"), dir.display());
-        let service = format!("{{availability: 100%, deadline: {deadline}, stable: 2s}}");
+        let service = format!("{{availability: {availability}, deadline: {deadline}, stable: 2s}}");
         let mut text = String::new();
         let _infallible = write!(
             text,
@@ -92,10 +94,33 @@ steady:
         let (status, said) = blackstart(home.path(), &[&path], home.path());
         let folder = only_run(&home.path().join("reports"), &said);
         let report = std::fs::read_to_string(folder.join("report.json")).unwrap_or_else(|e| panic!("{e}: {said}"));
-        let case = Case { zero: zero(&folder), ledger: "orders", visitors: &["page"], hold: self.hold_ms * 1_000_000 };
+        let report: Value = serde_json::from_str(&report).unwrap();
         let truth = Truth::read(staging.dir.path());
-        let report = serde_json::from_str(&report).unwrap();
-        Ran { case, truth, report, folder, status, said, _kept: (staging, home) }
+        let case = Case {
+            away: truth.away(),
+            writes: truth.writes(report["run"]["id"].as_str().unwrap()),
+            zero: zero(&folder),
+            ledger: "orders",
+            visitors: &["page"],
+            hold: self.hold_ms * 1_000_000,
+        };
+        Ran { case, report, folder, status, said, _kept: (staging, home) }
+    }
+}
+
+impl Ran {
+    /// The run's record, as an analysis gets it.
+    pub fn record(&self) -> Record {
+        let stored = blackstart::journal::read(&self.folder).unwrap();
+        Record {
+            events: stored.events,
+            ops: stored.ops,
+            read_backs: stored.read_backs,
+            head: stored.head,
+            lines: stored.lines,
+            cut: stored.cut.map(|cut| format!("{cut:?}")),
+            problems: stored.problems,
+        }
     }
 }
 
@@ -106,7 +131,7 @@ pub fn blackstart(home: &Path, playbooks: &[&Path], dir: &Path) -> (Option<i32>,
         .args(playbooks)
         .arg("--reports")
         .arg(home.join("reports"))
-        .args(["--output", "plain"])
+        .args(["--output", "plain", "--volatile-state"])
         .env("BLACKSTART_STATE_DIR", home.join("state"))
         .current_dir(dir)
         .output()

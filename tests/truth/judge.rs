@@ -3,13 +3,17 @@
 //! The truth about a moment is a narrow interval itself (two neighbouring facts), so "the truth lies inside" means that
 //! the two intervals meet; how narrow the reported one must be is checked besides, so that an infinite one cannot pass.
 
-use super::program::{Away, Cause, Key, Moment, Truth, Writes};
+use super::program::{Away, Cause, Key, Moment, Writes};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// What the judge must know of the drill.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Case {
+    /// When the leader was away.
+    pub away: Vec<Away>,
+    /// What became of the writes.
+    pub writes: Writes,
     /// CLOCK_MONOTONIC of the start record: the zero of the report's moments.
     pub zero: i64,
     /// The ledger workload.
@@ -22,6 +26,8 @@ pub struct Case {
 
 /// Service time that a busy machine may add to an interval's width.
 const SERVICE: i64 = 60_000_000;
+/// Visits a second of the probe that a ledger brings along.
+const PROBE: f64 = 20.0;
 /// A fault's moment must be known at least as well as this.
 const FAULT: i64 = 250_000_000;
 /// The clock of another process is the same; the facts are written a little after what they tell.
@@ -36,8 +42,7 @@ struct Bar {
 
 impl Bar {
     fn of(value: &Value) -> Option<Self> {
-        let nanos = |key: &str| value[key].as_f64().map(|s| (s * 1e9).round() as i64);
-        Some(Self { low: nanos("low")?, high: nanos("high")? })
+        Some(Self { low: seconds(&value["low"])?, high: seconds(&value["high"])? })
     }
 
     fn width(self) -> i64 {
@@ -49,38 +54,49 @@ impl Bar {
     }
 }
 
+/// Seconds in a report, in nanoseconds.
+fn seconds(value: &Value) -> Option<i64> {
+    value.as_f64().map(|s| (s * 1e9).round() as i64)
+}
+
+/// How long the runner says that it could not see; intervals widen by it.
+fn stalled(report: &Value) -> i64 {
+    let stalls = report["stalls"].as_array().into_iter().flatten();
+    stalls.filter_map(|stall| Some(seconds(&stall["to"])? - seconds(&stall["from"])?)).sum()
+}
+
 /// What the judge found wrong.
 pub type Complaints = Vec<String>;
 
 /// Everything in `report` that the truth contradicts.
-pub fn judge(truth: &Truth, case: &Case, report: &Value) -> Complaints {
+pub fn judge(case: &Case, report: &Value) -> Complaints {
     let mut wrong = Complaints::new();
-    let away = truth.away();
-    let run = report["run"]["id"].as_str().unwrap_or("");
-    let (fates, ledger) = (truth.writes(run), &report["workloads"][case.ledger]["ledger"]);
-    writes(&fates, ledger, &mut wrong);
-    if !away.is_empty() {
-        loss(&fates, &away, ledger, &mut wrong);
+    let ledger = &report["workloads"][case.ledger]["ledger"];
+    writes(&case.writes, ledger, &mut wrong);
+    if !case.away.is_empty() {
+        loss(&case.writes, &case.away, ledger, &mut wrong);
     }
-    for gone in &away {
+    for gone in &case.away {
         let Some(fault) = fault_of(report, case, gone) else {
             wrong.push(format!("no fault in the report lies where the leader went away: {gone:?}"));
             continue;
         };
-        let others = away.len() - 1;
+        let others = case.away.len() - 1;
         for (name, back) in names(case, gone) {
             let workload = &report["workloads"][name];
             let Some(back) = back else {
                 wrong.push(format!("{name}: service never came back, so nothing can be right about it"));
                 continue;
             };
-            let recovery = Recovery { name, case, gone, fault: &fault, back, workload, others };
+            let stalled = stalled(report);
+            let recovery = Recovery { name, case, gone, fault: &fault, back, workload, others, stalled };
             recovery.judge(&mut wrong);
         }
     }
-    if away.is_empty() {
+    if case.away.is_empty() {
         quiet(case, report, &mut wrong);
     }
+    waiting(case, &report["workloads"][case.ledger], &mut wrong);
     wrong
 }
 
@@ -114,6 +130,8 @@ struct Recovery<'a> {
     workload: &'a Value,
     /// Other times in which the leader was away.
     others: usize,
+    /// How long the runner itself could not see.
+    stalled: i64,
 }
 
 impl Recovery<'_> {
@@ -134,7 +152,7 @@ impl Recovery<'_> {
             return;
         }
         self.interval(found, "first_restored", self.length(), wrong);
-        if self.others == 0 {
+        if self.others == 0 && found["outages"] == 1 {
             self.interval(found, "sustained", self.length(), wrong);
             self.interval(found, "perceived", self.perceived(), wrong);
         } else if Bar::of(&found["sustained"]).is_some_and(|bar| bar.high < self.length().lo) {
@@ -147,11 +165,16 @@ impl Recovery<'_> {
         Moment { lo: self.back.lo - self.gone.stop.hi, hi: self.back.hi - self.gone.stop.lo }
     }
 
-    /// What clients can perceive of that: they count from when they were due, so a request that was due shortly before
-    /// and waited is part of it.
+    /// What clients can perceive of that. They count from when they were due: a request that was due shortly before and
+    /// waited is part of it, and one that was due so late in a freeze that it was still answered in time is not.
     fn perceived(&self) -> Moment {
         let length = self.length();
-        Moment { lo: length.lo - SERVICE, hi: length.hi + SERVICE }
+        Moment { lo: length.lo - self.held() - self.service(), hi: length.hi + self.service() }
+    }
+
+    /// Where answers are held back until after their due time, the deadline within which that still counts as served.
+    fn held(&self) -> i64 {
+        if self.gone.cause == Cause::Froze { self.deadline() } else { 0 }
     }
 
     fn interval(&self, found: &Value, key: &str, truth: Moment, wrong: &mut Complaints) {
@@ -168,28 +191,35 @@ impl Recovery<'_> {
         }
     }
 
-    /// Two periods, the service time, the fault's own width, and where answers are held back until after their due
-    /// time, the deadline within which that still counts as served.
+    /// Two periods, the service time, the fault's own width, and what may be held back.
     fn allowed(&self) -> i64 {
-        let held = if self.gone.cause == Cause::Froze { self.deadline() } else { 0 };
-        2 * self.period() + SERVICE + self.fault.width + held + self.case.hold
+        2 * self.period() + self.service() + self.fault.width + self.held() + self.case.hold + self.stalled
     }
 
+    /// The time between two operations; a ledger's outage is decided by its probe too, and that may ask less often.
     fn period(&self) -> i64 {
-        self.workload["rate"].as_f64().map_or(0, |rate| (1e9 / rate) as i64)
+        let rate = self.workload["rate"].as_f64().unwrap_or(f64::NAN);
+        let slowest = if self.workload["ledger"].is_null() { rate } else { rate.min(PROBE) };
+        (1e9 / slowest) as i64
+    }
+
+    /// What a machine that is busy with other things adds to nearly every answer.
+    fn service(&self) -> i64 {
+        SERVICE + seconds(&self.workload["latency"]["p95"]).unwrap_or(0)
     }
 
     fn deadline(&self) -> i64 {
-        self.workload["service"]["deadline"].as_f64().map_or(0, |s| (s * 1e9) as i64)
+        seconds(&self.workload["service"]["deadline"]).unwrap_or(0)
     }
 }
 
 /// Every class of writes, exactly.
 fn writes(truth: &Writes, ledger: &Value, wrong: &mut Complaints) {
-    let corrupted = truth.told("corrupt").into_iter().filter(|k| truth.rows.contains_key(k)).collect::<BTreeSet<Key>>();
+    // A row that nobody wrote carries another record's payload, so its checksum is wrong too.
+    let corrupted: BTreeSet<Key> =
+        truth.rows.keys().filter(|k| truth.told("corrupt").contains(k) || !truth.attempted(k)).copied().collect();
     let kept = truth.present(&truth.acked) - corrupted.intersection(&truth.acked).count() as u64;
     let attempted = [&truth.acked, &truth.local, &truth.failed, &truth.unknown];
-    let known = |key: &Key| attempted.iter().any(|class| class.contains(key));
     let lost = truth.lost().len() as u64;
     let expected = [
         ("attempted", attempted.iter().map(|class| class.len() as u64).sum()),
@@ -197,13 +227,13 @@ fn writes(truth: &Writes, ledger: &Value, wrong: &mut Complaints) {
         ("acked_local", truth.local.len() as u64),
         ("kept", kept),
         ("lost", lost),
-        ("lost_upper", lost),
+        ("lost_upper", 0),
         ("unknown_present", truth.present(&truth.unknown)),
         ("unknown_absent", truth.unknown.len() as u64 - truth.present(&truth.unknown)),
         ("resurrected", truth.present(&truth.failed)),
         ("duplicated", truth.rows.values().filter(|count| **count > 1).count() as u64),
         ("corrupted", corrupted.len() as u64),
-        ("phantom", truth.rows.keys().filter(|key| !known(key)).count() as u64),
+        ("phantom", truth.rows.keys().filter(|key| !truth.attempted(key)).count() as u64),
     ];
     for (class, count) in expected {
         if ledger[class].as_u64() != Some(count) {
@@ -246,5 +276,22 @@ fn quiet(case: &Case, report: &Value, wrong: &mut Complaints) {
         if outages != Some(0) {
             wrong.push(format!("{name}: {outages:?} outages, though the leader was never away"));
         }
+    }
+}
+
+/// Writes that became due in the last moments of a freeze waited and were then acknowledged in time; a tool that counts
+/// from when it sent them does not see that they waited.
+fn waiting(case: &Case, workload: &Value, wrong: &mut Complaints) {
+    let thawed =
+        case.away.iter().filter(|gone| gone.cause == Cause::Froze && gone.back_by.as_ref() == Some(&gone.node));
+    let (Some(deadline), Some(rate)) = (seconds(&workload["service"]["deadline"]), workload["rate"].as_f64()) else {
+        return;
+    };
+    let long = thawed.filter(|gone| gone.back.is_some_and(|back| back.lo - gone.stop.hi > deadline)).count();
+    let hundredth = case.writes.acked.len() as f64 / 100.0;
+    let (Some(p99), true) = (seconds(&workload["latency"]["p99"]), long > 0) else { return };
+    let least = deadline - (hundredth / long as f64 / rate * 1e9) as i64 - SERVICE;
+    if p99 < least {
+        wrong.push(format!("{}: p99 is {p99} ns, but so many waited that it is {least} at least", case.ledger));
     }
 }

@@ -1,10 +1,19 @@
-//! Truth: what the embedded staging really did, against what was measured. `staging` tests the staging itself,
-//! `program` computes the truth, `self_check` tests that. Nothing in here uses `blackstart::analysis` to compute a truth.
+//! Truth: what the embedded staging really did, against what was measured.
+//!
+//! `staging` tests the staging itself; `program` computes the truth and `self_check` tests that against a client of its
+//! own; `rig` runs real drills (`drill`) and holds each against the truth (`judge`), and then plants `seeded` bugs into
+//! what was recorded, each of which must be noticed. Nothing here uses `blackstart::analysis` to compute a truth.
+//! `BLACKSTART_BIN` names another binary to test, `BLACKSTART_TRUTH_ONLY=NAME,NAME` runs only those drills.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod drill;
 mod http;
+mod judge;
+mod playbooks;
 mod program;
+mod rig;
+mod seeded;
 mod self_check;
 mod staging;
 mod support;

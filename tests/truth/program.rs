@@ -34,6 +34,8 @@ pub struct Away {
     pub back: Option<Moment>,
     /// Somebody accepts writes again.
     pub writes_back: Option<Moment>,
+    /// Who.
+    pub back_by: Option<String>,
 }
 
 /// What became of the writes of one run.
@@ -63,6 +65,11 @@ impl Writes {
     /// How many of `keys` are there at the end.
     pub fn present(&self, keys: &BTreeSet<Key>) -> u64 {
         keys.iter().filter(|k| self.rows.contains_key(k)).count() as u64
+    }
+
+    /// Whether any client tried to write it.
+    pub fn attempted(&self, key: &Key) -> bool {
+        [&self.acked, &self.local, &self.failed, &self.unknown].iter().any(|class| class.contains(key))
     }
 
     pub fn told(&self, violation: &str) -> BTreeSet<Key> {
@@ -137,7 +144,8 @@ impl Truth {
                 let back = self.back(node, event.t, next);
                 free_from = back.map_or(i64::MAX, |(_, _, moment)| moment.hi);
                 let writes_back = back.and_then(|(leader, since, _)| self.writes_back(leader, since));
-                away.push(Away { node: node.clone(), cause, stop, back: back.map(|b| b.2), writes_back });
+                let back_by = back.map(|(leader, ..)| leader.to_owned());
+                away.push(Away { node: node.clone(), cause, stop, back: back.map(|b| b.2), writes_back, back_by });
             }
         }
         away
@@ -203,6 +211,10 @@ impl Truth {
                 *writes.rows.entry((words[2].parse().unwrap(), words[3].parse().unwrap())).or_default() += 1;
             }
         }
+        // A promoted liar hides what it dropped, though its file still has it.
+        for key in writes.told("drop_prefix") {
+            writes.rows.remove(&key);
+        }
         writes
     }
 
@@ -210,11 +222,6 @@ impl Truth {
     pub fn runs(&self) -> BTreeSet<String> {
         let relayed = self.facts["cluster"].iter().filter(|f| f.event == "relayed" && f.text("method") == "PUT");
         relayed.filter_map(|f| f.text("path").split('/').nth(2).map(str::to_owned)).collect()
-    }
-
-    /// When the page was served, by any node.
-    pub fn visits(&self) -> usize {
-        ["a", "b"].iter().map(|n| self.facts[*n].iter().filter(|f| f.event == "visited").count()).sum()
     }
 }
 

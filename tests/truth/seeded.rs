@@ -147,8 +147,8 @@ fn one_short(record: &mut Record) {
 
 fn gaps_filled(record: &mut Record) {
     findings(record, |f| {
-        if let (Some(first), Some(last)) = (f.present.first().copied(), f.present.last().copied()) {
-            f.present = vec![(first.0.min(0), last.1)];
+        if let Some(last) = f.present.last().copied() {
+            f.present = vec![(0, last.1)];
         }
     });
 }
