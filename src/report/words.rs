@@ -32,7 +32,7 @@ pub fn shortened(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     let kept: String = text.chars().take(most.saturating_sub(1)).collect();
-    let whole = kept.matches('`').count() % 2 == 0;
+    let whole = kept.matches('`').count().is_multiple_of(2);
     format!("{kept}{}", if whole { "…" } else { "…`" })
 }
 
@@ -48,7 +48,7 @@ pub enum Piece<'a> {
 /// A sentence cut at its backticks; one without a partner stays as it is.
 pub fn pieces(sentence: &str) -> impl Iterator<Item = Piece<'_>> {
     let parts: Vec<&str> = sentence.split('`').collect();
-    let paired = parts.len() % 2 == 1;
+    let paired = !parts.len().is_multiple_of(2);
     let pieces: Vec<Piece<'_>> = if paired {
         parts
             .iter()
