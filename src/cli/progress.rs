@@ -172,6 +172,6 @@ mod tests {
         assert!(text.starts_with("orders: RTO at most 10"), "{text}");
         assert!(text.ends_with("from the declaration"), "{text}");
         let writes = Objective { kind: ObjectiveKind::RpoWrites, target: 3, ..objective };
-        assert_eq!(promise(&writes), "orders: RPO, writes at most 3 writes");
+        assert_eq!(promise(&writes), "orders: RPO (writes) at most 3 writes");
     }
 }
