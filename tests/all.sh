@@ -29,7 +29,7 @@ passed=0 failed=0 over=0
 part_of() {
   case $1 in
     truth*) echo truth ;;
-    cli* | crash* | recover*) echo crash ;;
+    cli | exec | crash* | recover*) echo crash ;;
     postgres* | drills*) echo data ;;
     kube*) echo kubernetes ;;
     *) echo unit ;;
@@ -49,7 +49,7 @@ tests_of() {
 count() {
   local p f
   p=$(sed -nE 's/.*(Summary.* |test result: .* )([0-9]+) passed.*/\2/p' "$1" | awk '{n += $1} END {print n + 0}')
-  f=$(sed -nE 's/.*(Summary.*|test result: .*)[ ,]([0-9]+) (failed|timed out).*/\2/p' "$1" | awk '{n += $1} END {print n + 0}')
+  f=$(grep -E '^ *Summary|^test result:' "$1" | grep -oE '[0-9]+ (failed|timed out)' | awk '{n += $1} END {print n + 0}')
   passed=$((passed + p)) failed=$((failed + f))
   counted=$((p + f))
 }

@@ -33,8 +33,12 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
         Output::Json => terminal.say(&as_json(&listed)),
         Output::Human | Output::Plain => terminal.say(&in_words(&listed)),
     }
-    let open = listed.iter().any(|l| !l.alive && l.open.as_ref().map_or(true, |open| !open.is_empty()));
-    Ok(if open { Exit::NotHealed } else { Exit::Pass })
+    Ok(if listed.iter().any(is_open) { Exit::NotHealed } else { Exit::Pass })
+}
+
+/// A run that is over and left something open, or nobody can say.
+fn is_open(listed: &Listed) -> bool {
+    !listed.alive && listed.open.as_ref().map_or(true, |open| !open.is_empty())
 }
 
 fn look(run: OpenRun) -> Listed {
@@ -49,7 +53,12 @@ fn in_words(listed: &[Listed]) -> String {
     }
     let mut text = String::new();
     for Listed { run, alive, open } in listed {
-        let state = if *alive { "is running" } else { "has ended without healing, or its runner died" };
+        let healed = open.as_ref().is_ok_and(Vec::is_empty);
+        let state = match (*alive, healed) {
+            (true, _) => "is running",
+            (false, true) => "is over; `blackstart recover` or the next run takes it off this list",
+            (false, false) => "has ended without healing, or its runner died",
+        };
         text.push_str(&format!("{} {state} ({})\n", run.run, run.dir.display()));
         match open {
             Ok(open) if open.is_empty() => text.push_str("  nothing is open\n"),
@@ -60,7 +69,9 @@ fn in_words(listed: &[Listed]) -> String {
             Err(why) => text.push_str(&format!("  nobody can say what is open: {why}\n")),
         }
     }
-    text.push_str("blackstart recover heals what is open\n");
+    if listed.iter().any(is_open) {
+        text.push_str("blackstart recover heals what is open\n");
+    }
     text
 }
 
