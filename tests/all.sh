@@ -70,11 +70,13 @@ part() {
     # A part that fails without a failed test (it does not compile, say) is one failure.
     grep -qE '[1-9][0-9]* (failed|timed out)' "$log" || failed=$((failed + 1))
   fi
-  report "$title" "$took" "$budget" "$counted tests"
+  report "$title" "$took" "$budget" "$counted tests" "$status"
 }
 
+# report TITLE SECONDS BUDGET-MINUTES WHAT STATUS
 report() {
   local mark=ok
+  (($5 == 0)) || mark=FAILED
   if [[ -z $soak ]] && (($2 > $3 * 60)); then
     mark="OVER BUDGET"
     over=$((over + 1))

@@ -38,6 +38,12 @@ fn validate(bytes: &[u8]) -> String {
     playbook::render_all(&said, RenderStyle::Plain)
 }
 
+#[test]
+fn a_pair_without_braces_in_a_list_that_is_not_closed_is_explained() {
+    let said = validate("drill: x\ninclude: [é: y\nmetadata: }\n".as_bytes());
+    assert!(said.contains("error"), "{said}");
+}
+
 /// Pieces that matter to the language.
 fn piece() -> impl Strategy<Value = String> {
     prop_oneof![

@@ -99,6 +99,8 @@ pub enum ProcessState {
     Running,
     /// It is stopped.
     Stopped,
+    /// It was sent SIGKILL, or is ending, and has not been seen dead yet: nothing can save it.
+    Dying,
     /// It is gone (or a zombie, or another process has its pid).
     Gone,
 }

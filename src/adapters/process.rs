@@ -18,6 +18,8 @@ struct Stat {
     state: char,
     parent: i32,
     started: u64,
+    /// It is on its way out and runs no code of its own any more.
+    exiting: bool,
 }
 
 impl SystemProcesses {
@@ -40,12 +42,15 @@ impl SystemProcesses {
 
 impl Processes for SystemProcesses {
     fn identify(&self, pid: i32) -> Result<Option<ProcessIdentity>, AdapterError> {
-        Ok(stat(pid)?.map(|s| self.identity(pid, s)))
+        let live = stat(pid)?.filter(|s| !s.exiting);
+        // A process that was sent SIGKILL is seen running until it gets a core to die on; nothing can save it.
+        Ok(live.filter(|_| !kill_pending(pid)).map(|s| self.identity(pid, s)))
     }
 
     fn state(&self, who: &ProcessIdentity) -> Result<ProcessState, AdapterError> {
         Ok(match self.stat_of(who)? {
             None => ProcessState::Gone,
+            Some(s) if s.exiting || kill_pending(who.pid) => ProcessState::Dying,
             Some(s) if s.state == 'T' => ProcessState::Stopped,
             Some(_) => ProcessState::Running,
         })
@@ -145,7 +150,18 @@ fn parse(text: &str) -> Option<Stat> {
         state: rest.first()?.chars().next()?,
         parent: rest.get(1)?.parse().ok()?,
         started: rest.get(19)?.parse().ok()?,
+        exiting: rest.get(6)?.parse::<u64>().ok()? & PF_EXITING != 0,
     })
+}
+
+/// The flag of a process that is ending, as in the kernel's `include/linux/sched.h`.
+const PF_EXITING: u64 = 0x4;
+
+/// Is SIGKILL on its way to it (proc_pid_status(5): `SigPnd`, `ShdPnd`)?
+fn kill_pending(pid: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let masks = status.lines().filter_map(|l| l.strip_prefix("SigPnd:").or_else(|| l.strip_prefix("ShdPnd:")));
+    masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok()).any(|mask| mask & (1 << 8) != 0)
 }
 
 fn all_pids() -> Result<Vec<i32>, AdapterError> {
@@ -197,6 +213,19 @@ mod tests {
         assert!(matches!(world.signal(&who, "KILL"), Err(AdapterError::Missing(_))));
         child.wait().unwrap();
         assert!(matches!(world.signal(&who, "KILL"), Err(AdapterError::Missing(_))));
+    }
+
+    #[test]
+    fn a_process_that_was_killed_cannot_be_resolved_although_it_has_not_died_yet() {
+        let world = SystemProcesses::new();
+        for _ in 0..20 {
+            let mut child = sleeper();
+            let pid = i32::try_from(child.id()).unwrap();
+            let who = world.identify(pid).unwrap().unwrap();
+            world.signal(&who, "KILL").unwrap();
+            assert_eq!(world.identify(pid).unwrap(), None);
+            child.wait().unwrap();
+        }
     }
 
     #[test]

@@ -97,6 +97,7 @@ fn word(state: ProcessState) -> &'static str {
     match state {
         ProcessState::Running => "runs",
         ProcessState::Stopped => "is frozen",
+        ProcessState::Dying => "is dying",
         ProcessState::Gone => "is gone",
     }
 }
@@ -206,7 +207,7 @@ impl Fault for ProcessKill {
 pub(super) fn live(all: &[ProcessIdentity], name: &str, cx: &Cx<'_>) -> Result<Vec<ProcessIdentity>, FaultError> {
     let mut found = Vec::new();
     for process in all {
-        if cx.world.processes.state(process)? != ProcessState::Gone {
+        if !matches!(cx.world.processes.state(process)?, ProcessState::Gone | ProcessState::Dying) {
             found.push(process.clone());
         }
     }

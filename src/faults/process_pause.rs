@@ -98,7 +98,7 @@ impl Fault for ProcessPause {
             match cx.world.processes.state(process)? {
                 ProcessState::Running => {}
                 ProcessState::Stopped => frozen.push(process.pid.to_string()),
-                ProcessState::Gone => gone.push(process.pid.to_string()),
+                ProcessState::Dying | ProcessState::Gone => gone.push(process.pid.to_string()),
             }
         }
         if !frozen.is_empty() {

@@ -356,7 +356,7 @@ impl Builder<'_> {
             let error = error.label("YAML reads this brace as the begin of a mapping");
             return self.diagnostics.push(error.help(format!("write `\"{raw}\"`")));
         }
-        if let Some(open) = self.unclosed(at) {
+        if let Some(open) = self.unclosed(at, text) {
             let bracket = &text[open.start..=open.start];
             let line = self.diagnostics.sources.of(open).position(at).0;
             let region = self.at(open.start, open.start + 1);
@@ -373,9 +373,11 @@ impl Builder<'_> {
 }
 
 impl Builder<'_> {
-    /// The innermost `{` or `[` that was opened in an earlier line than the error stands in.
-    fn unclosed(&self, at: usize) -> Option<Region> {
-        let open = self.open.last().filter(|o| o.flow)?.node.region;
+    /// The innermost `{` or `[` that was opened in an earlier line than the error stands in. A pair without braces
+    /// (`[a: 1]`) opens a mapping that no bracket closes: that is not one.
+    fn unclosed(&self, at: usize, text: &str) -> Option<Region> {
+        let bracket = |start: usize| matches!(text.as_bytes().get(start), Some(b'[' | b'{'));
+        let open = self.open.iter().rev().take_while(|o| o.flow).map(|o| o.node.region).find(|r| bracket(r.start))?;
         let source = self.diagnostics.sources.of(open);
         (source.position(open.start).0 < source.position(at).0).then_some(open)
     }

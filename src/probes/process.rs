@@ -72,7 +72,7 @@ impl Wanted {
         match state {
             ProcessState::Running => Self::Running,
             ProcessState::Stopped => Self::Stopped,
-            ProcessState::Gone => Self::Gone,
+            ProcessState::Dying | ProcessState::Gone => Self::Gone,
         }
     }
 

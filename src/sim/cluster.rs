@@ -236,7 +236,9 @@ impl State {
     /// What a request that arrives now meets.
     pub fn condition(&self) -> Condition {
         match (self.weather, self.nodes[self.leader].state) {
-            (Weather::Refusing, _) | (Weather::Clear | Weather::Slow(_), ProcessState::Gone) => Condition::Refusing,
+            (Weather::Refusing, _) | (Weather::Clear | Weather::Slow(_), ProcessState::Dying | ProcessState::Gone) => {
+                Condition::Refusing
+            }
             (Weather::Hanging, _) | (_, ProcessState::Stopped) => Condition::Hanging,
             (Weather::Clear, ProcessState::Running) => Condition::Serving(0),
             (Weather::Slow(extra), ProcessState::Running) => {

@@ -103,6 +103,7 @@ steady:
             ledger: "orders",
             visitors: &["page"],
             hold: self.hold_ms * 1_000_000,
+            deadline: nanos(self.deadline),
         };
         Ran { case, report, folder, status, said, _kept: (staging, home) }
     }
@@ -159,4 +160,11 @@ fn zero(folder: &Path) -> i64 {
     }
     let journal = std::fs::read_to_string(folder.join("journal.jsonl")).unwrap();
     find(&serde_json::from_str(journal.lines().next().unwrap()).unwrap()).unwrap()
+}
+
+/// `200ms` or `1s` in nanoseconds.
+fn nanos(text: &str) -> i64 {
+    let (number, unit) =
+        text.strip_suffix("ms").map_or_else(|| (text.trim_end_matches('s'), 1_000_000_000), |n| (n, 1_000_000));
+    number.parse::<i64>().unwrap() * unit
 }

@@ -22,6 +22,8 @@ pub struct Case {
     pub visitors: &'static [&'static str],
     /// How long the staging may hold an answer back by design (a primary that waits until it may acknowledge alone).
     pub hold: i64,
+    /// Within which an answer counts as served: the drill's own, whatever the report says about it.
+    pub deadline: i64,
 }
 
 /// Service time that a busy machine may add to an interval's width.
@@ -146,7 +148,7 @@ impl Recovery<'_> {
         }
         if found["unnoticed"] == true {
             let length = self.length().lo;
-            if length > self.deadline() + 2 * self.period() + SERVICE {
+            if length > self.case.deadline + 2 * self.period() + SERVICE {
                 wrong.push(format!("{}: an outage of {length} ns was not noticed", self.name));
             }
             return;
@@ -174,7 +176,7 @@ impl Recovery<'_> {
 
     /// Where answers are held back until after their due time, the deadline within which that still counts as served.
     fn held(&self) -> i64 {
-        if self.gone.cause == Cause::Froze { self.deadline() } else { 0 }
+        if self.gone.cause == Cause::Froze { self.case.deadline } else { 0 }
     }
 
     fn interval(&self, found: &Value, key: &str, truth: Moment, wrong: &mut Complaints) {
@@ -206,10 +208,6 @@ impl Recovery<'_> {
     /// What a machine that is busy with other things adds to nearly every answer.
     fn service(&self) -> i64 {
         SERVICE + seconds(&self.workload["latency"]["p95"]).unwrap_or(0)
-    }
-
-    fn deadline(&self) -> i64 {
-        seconds(&self.workload["service"]["deadline"]).unwrap_or(0)
     }
 }
 
