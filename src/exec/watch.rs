@@ -2,6 +2,7 @@
 //! whole drill, and the wish to stop. Nothing here ends by itself.
 
 use super::drill::Drill;
+use crate::clock::Clock;
 use crate::event::{AbortCause, HealCause, StallCause, What};
 use crate::model::{Mono, Span};
 use crate::plan::GuardPlan;
@@ -14,6 +15,47 @@ const CLOCK_EVERY: Duration = Duration::from_millis(500);
 const DEADLINE_EVERY: Duration = Duration::from_millis(50);
 /// A smaller change of one clock against another is how clocks are kept right.
 const STEP: i64 = 50_000_000;
+const READINGS: u32 = 5;
+
+/// How the clocks of this machine stand to one another.
+#[derive(Debug, Clone, Copy)]
+struct Clocks {
+    mono: Mono,
+    /// CLOCK_BOOTTIME − CLOCK_MONOTONIC: grows while the machine sleeps.
+    slept: i64,
+    /// Wall clock − CLOCK_BOOTTIME: jumps when somebody sets the clock.
+    wall: i64,
+}
+
+impl Clocks {
+    /// Three clocks cannot be read at once: a reading that was interrupted is taken again, so that a runner that was
+    /// held up in between does not look like a clock that jumped.
+    fn read(clock: &Clock) -> Self {
+        let mut best = (i64::MAX, Self { mono: clock.mono(), slept: 0, wall: 0 });
+        for _ in 0..READINGS {
+            let (stamp, boot) = (clock.stamp(), clock.boot_nanos());
+            let wall = stamp.wall.timestamp_nanos_opt().unwrap_or_default();
+            let took = clock.mono() - stamp.mono;
+            if took < best.0 {
+                best = (took, Self { mono: stamp.mono, slept: boot - stamp.mono.0, wall: wall - boot });
+            }
+            if took < STEP / 10 {
+                break;
+            }
+        }
+        best.1
+    }
+
+    fn changed(self, last: Self) -> Option<StallCause> {
+        if (self.slept - last.slept).abs() > STEP {
+            Some(StallCause::Suspend)
+        } else if (self.wall - last.wall).abs() > STEP {
+            Some(StallCause::ClockStep)
+        } else {
+            None
+        }
+    }
+}
 
 impl Drill<'_> {
     /// Watches until it is dropped.
@@ -65,20 +107,12 @@ impl Drill<'_> {
 
     /// A machine that slept, or a wall clock that was stepped: that time is neither up nor down.
     async fn clocks(&self) {
-        let read = || {
-            let (stamp, boot) = (self.world.clock.stamp(), self.world.clock.boot_nanos());
-            let wall = stamp.wall.timestamp_nanos_opt().unwrap_or_default();
-            (stamp.mono, boot - stamp.mono.0, wall - boot)
-        };
-        let mut last = read();
+        let mut last = Clocks::read(&self.world.clock);
         loop {
             self.every(CLOCK_EVERY).await;
-            let now = read();
-            let span = Span::new(last.0, now.0);
-            if (now.1 - last.1).abs() > STEP {
-                self.note(What::Stall { span, cause: StallCause::Suspend });
-            } else if (now.2 - last.2).abs() > STEP {
-                self.note(What::Stall { span, cause: StallCause::ClockStep });
+            let now = Clocks::read(&self.world.clock);
+            if let Some(cause) = now.changed(last) {
+                self.note(What::Stall { span: Span::new(last.mono, now.mono), cause });
             }
             last = now;
         }
@@ -124,6 +158,35 @@ impl Drill<'_> {
         let noted = std::mem::replace(&mut self.progress().abort_noted, true);
         if !noted {
             self.note(What::AbortRequested { cause });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(slept: i64, wall: i64) -> Clocks {
+        Clocks { mono: Mono(0), slept, wall }
+    }
+
+    #[test]
+    fn a_sleep_and_a_step_are_told_apart_and_slewing_is_neither() {
+        let before = at(1_000, 1_700_000_000_000_000_000);
+        assert_eq!(at(2_000_001_000, before.wall).changed(before), Some(StallCause::Suspend));
+        for jump in [3_600_000_000_000, -3_600_000_000_000, 60_000_000] {
+            assert_eq!(at(before.slept, before.wall + jump).changed(before), Some(StallCause::ClockStep));
+        }
+        // Half a second in which the clock is slewed by 500 ppm, the most that the kernel does.
+        assert_eq!(at(before.slept, before.wall + 250_000).changed(before), None);
+    }
+
+    #[test]
+    fn clocks_that_nobody_touches_do_not_seem_to_move() {
+        let clock = Clock::System;
+        let first = Clocks::read(&clock);
+        for _ in 0..1_000 {
+            assert_eq!(Clocks::read(&clock).changed(first), None);
         }
     }
 }
