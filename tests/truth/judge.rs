@@ -27,7 +27,7 @@ pub struct Case {
 }
 
 /// Service time that a busy machine may add to an interval's width.
-const SERVICE: i64 = 60_000_000;
+const SERVICE: i64 = 25_000_000;
 /// Visits a second of the probe that a ledger brings along.
 const PROBE: f64 = 20.0;
 /// A fault's moment must be known at least as well as this.
