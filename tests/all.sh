@@ -30,6 +30,7 @@ part_of() {
   case $1 in
     truth*) echo truth ;;
     cli | exec | crash* | recover*) echo crash ;;
+    faults*) echo faults ;;
     postgres* | drills*) echo data ;;
     kube*) echo kubernetes ;;
     *) echo unit ;;
@@ -115,6 +116,7 @@ part "build" 15 cargo build --locked --all-targets
 part "unit and simulation" 5 unit
 part "truth" 8 serial truth
 part "crash and signals" 6 serial crash
+part "faults" 10 serial faults
 part "data systems" 14 serial data
 part "kubernetes" 8 serial kubernetes
 

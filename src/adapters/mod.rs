@@ -13,6 +13,13 @@ use thiserror::Error;
 pub mod host;
 pub mod postgres;
 
+mod absent;
+mod containers;
+mod files;
+mod helpers;
+mod network;
+mod vault;
+
 mod clients;
 mod command;
 mod command_client;
@@ -24,8 +31,14 @@ mod system;
 mod tcp;
 mod visit;
 
+pub use absent::{Absent, absent};
+pub use containers::Containers;
+pub use files::{FileState, Files};
+pub use helpers::Helpers;
 pub use http::install_tls;
+pub use network::Network;
 pub use system::allow_descriptors;
+pub use vault::Vault;
 
 /// A boxed future, as the seams return it.
 pub type Fut<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -67,6 +80,14 @@ pub struct World {
     pub sql: Arc<dyn Sql>,
     /// Opens the clients that workloads drive.
     pub clients: Arc<dyn Clients>,
+    /// Its files.
+    pub files: Arc<dyn Files>,
+    /// Helper processes of ours.
+    pub helpers: Arc<dyn Helpers>,
+    /// Its network: packet filter, queues, namespaces.
+    pub network: Arc<dyn Network>,
+    /// Its containers.
+    pub containers: Arc<dyn Containers>,
 }
 
 /// Processes of this machine.

@@ -164,7 +164,7 @@ fn kill_pending(pid: i32) -> bool {
     masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok()).any(|mask| mask & (1 << 8) != 0)
 }
 
-fn all_pids() -> Result<Vec<i32>, AdapterError> {
+pub(super) fn all_pids() -> Result<Vec<i32>, AdapterError> {
     let listing =
         std::fs::read_dir(Path::new("/proc")).map_err(|e| AdapterError::Other(format!("cannot list /proc: {e}")))?;
     Ok(listing.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())

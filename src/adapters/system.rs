@@ -2,12 +2,19 @@
 
 use super::{AdapterError, World};
 use crate::clock::Clock;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 impl World {
     /// This machine and what it can reach.
     #[must_use]
     pub fn system() -> Self {
+        Self::system_with(None)
+    }
+
+    /// The same with helper processes of this program instead of the one that runs: a test is not blackstart.
+    #[must_use]
+    pub fn system_with(program: Option<PathBuf>) -> Self {
         super::install_tls();
         Self {
             clock: Clock::System,
@@ -17,6 +24,10 @@ impl World {
             tcp: Arc::new(super::tcp::SystemTcp),
             sql: Arc::new(super::postgres::Databases),
             clients: Arc::new(super::clients::SystemClients),
+            files: Arc::new(super::files::SystemFiles),
+            helpers: Arc::new(super::helpers::SystemHelpers::of(program)),
+            network: super::network::system(),
+            containers: super::containers::system(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod doctor;
 mod evidence;
 mod exit;
 mod files;
+mod helper;
 mod host_seal;
 mod init;
 mod kv;
@@ -71,6 +72,9 @@ enum Command {
     /// The processes of the embedded staging
     #[command(hide = true)]
     Kv(Box<kv::Kv>),
+    /// A process that holds a fault
+    #[command(hide = true)]
+    Helper(helper::Args),
 }
 
 /// How a command prints its answer.
@@ -116,6 +120,7 @@ impl Command {
             Self::Completions(args) => Ok(completions::run(&args, terminal)),
             Self::Man(args) => man::run(&args, terminal),
             Self::Kv(args) => Ok(kv::run(*args)),
+            Self::Helper(args) => Ok(helper::run(&args, terminal)),
         }
     }
 }

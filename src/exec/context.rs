@@ -15,6 +15,9 @@ pub(super) struct HealContext {
     pub dir: PathBuf,
     /// Where secrets come from.
     pub secrets: BTreeMap<String, SecretSource>,
+    /// The state directory, where bytes are kept that must be put back.
+    #[serde(default)]
+    pub state: PathBuf,
     /// How targets are found; everything but secrets is filled in.
     pub targets: BTreeMap<String, TargetSpec>,
 }

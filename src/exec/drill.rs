@@ -89,7 +89,7 @@ impl<'a> Drill<'a> {
         stop: StopSignal,
         (dir, index): (PathBuf, Index),
     ) -> Self {
-        let scene = Scene::new(plan, world, &options.run, &dir);
+        let scene = Scene::new(plan, world, &options.run, &dir, &options.state_dir);
         let (ended, progress) = (watch::Sender::new(0), Mutex::default());
         let (load, armed) = (Load::default(), AtomicBool::new(false));
         Self { plan, world, options, dir, index, record, scene, stop, load, armed, ended, progress }

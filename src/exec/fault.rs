@@ -57,7 +57,7 @@ impl Drill<'_> {
         if self.open_fault(&fault).is_some() {
             return Err(format!("the fault `{fault}` is still open from an earlier round"));
         }
-        let cx = self.scene.cx();
+        let cx = self.scene.cx_for(&fault);
         let unreadable = |e: serde_json::Error| format!("the fault's parameters cannot be journaled: {e}");
         // What runs is what is journaled: a heal in another process does exactly the same.
         let spec = journaled(serde_json::to_value(&plan.fault).map_err(unreadable)?, &cx);
@@ -134,7 +134,7 @@ impl Drill<'_> {
         });
         self.progress().faults.push(Arc::clone(&open));
         self.progress().first_fault.get_or_insert(lo);
-        let called = open.prepared.inject(&self.scene.cx()).await;
+        let called = open.prepared.inject(&self.scene.cx_for(&fault)).await;
         let span = Span::new(lo, self.now());
         match called {
             Ok(()) => {
@@ -160,7 +160,7 @@ impl Drill<'_> {
         let mut pause = FIRST_PAUSE;
         loop {
             let lo = self.now();
-            let look = open.prepared.effective(&self.scene.cx()).await;
+            let look = open.prepared.effective(&self.scene.cx_for(&fault)).await;
             let span = Span::new(lo, self.now());
             looks += 1;
             let (effective, detail) = match look {
@@ -192,7 +192,7 @@ impl Drill<'_> {
         let fault = &open.intent.fault;
         self.note(What::HealStarted { fault: fault.clone(), by: cause });
         let note = |what| self.note(what);
-        let done = heal::heal(fault, &open.prepared, &self.scene.cx(), &self.options.limits, &note).await;
+        let done = heal::heal(fault, &open.prepared, &self.scene.cx_for(fault), &self.options.limits, &note).await;
         open.healed.store(done.is_ok(), Ordering::SeqCst);
         open.stuck.store(done.is_err(), Ordering::SeqCst);
         done
@@ -208,8 +208,9 @@ impl Drill<'_> {
         }
         let lo = self.now();
         self.note(What::HealStarted { fault: id.clone(), by: HealCause::Closes(step.id.clone()) });
-        match heal::confirm(&open.prepared, &self.scene.cx(), self.options.limits.heal_look).await {
+        match heal::confirm(&open.prepared, &self.scene.cx_for(id), self.options.limits.heal_look).await {
             Ok(detail) => {
+                let detail = heal::forget(&self.scene.cx_for(id), detail);
                 self.note(What::Healed { fault: id.clone(), span: Span::new(lo, self.now()), detail });
                 open.healed.store(true, Ordering::SeqCst);
                 Ok(())

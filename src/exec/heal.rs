@@ -27,6 +27,7 @@ pub(super) async fn heal(
     loop {
         let error = match once(fault, cx, limits).await {
             Ok(detail) => {
+                let detail = forget(cx, detail);
                 note(What::Healed { fault: id.clone(), span: Span::new(began, clock.mono()), detail });
                 return Ok(());
             }
@@ -39,6 +40,14 @@ pub(super) async fn heal(
         }
         clock.sleep_until(clock.mono().after(pause)).await;
         (attempt, pause) = (attempt + 1, pause * 2);
+    }
+}
+
+/// What was kept for putting it back is not needed any more; that it could not be erased does not undo the healing.
+pub(super) fn forget(cx: &Cx<'_>, detail: String) -> String {
+    match cx.scope.vault().erase(&cx.owner) {
+        Ok(()) => detail,
+        Err(why) => format!("{detail}; what was kept could not be erased: {why}"),
     }
 }
 

@@ -112,5 +112,5 @@ async fn heal_one(
     // A secret that is gone matters only if the heal needs it; then the heal says so.
     let _unread = secrets::read(&scene, redactor).await;
     note(What::HealStarted { fault: intent.fault.clone(), by: HealCause::Recover });
-    heal::heal(&intent.fault, &PreparedFault { spec, undo }, &scene.cx(), limits, note).await
+    heal::heal(&intent.fault, &PreparedFault { spec, undo }, &scene.cx_for(&intent.fault), limits, note).await
 }

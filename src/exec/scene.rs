@@ -3,9 +3,9 @@
 
 use super::context::HealContext;
 use super::targets;
-use crate::adapters::{Fut, World};
+use crate::adapters::{Fut, Vault, World};
 use crate::faults::{Cx, Scope, journaled};
-use crate::model::{PinnedTarget, Reference, RunId, StepId, TargetRef};
+use crate::model::{FaultId, Owner, PinnedTarget, Reference, RunId, StepId, TargetRef};
 use crate::plan::{Plan, SecretSource, TargetSpec};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ pub(super) struct Scene {
     base: PathBuf,
     run: RunId,
     dir: PathBuf,
+    state: PathBuf,
     params: BTreeMap<String, String>,
     sources: BTreeMap<String, SecretSource>,
     targets: BTreeMap<String, TargetSpec>,
@@ -33,7 +34,7 @@ struct Values {
 }
 
 impl Scene {
-    pub fn new(plan: &Plan, world: &World, run: &RunId, dir: &Path) -> Self {
+    pub fn new(plan: &Plan, world: &World, run: &RunId, dir: &Path, state: &Path) -> Self {
         let folder = plan.source.path.parent().unwrap_or(Path::new(""));
         let base = std::path::absolute(Path::new(".").join(folder)).unwrap_or_else(|_| folder.to_path_buf());
         Self {
@@ -41,6 +42,7 @@ impl Scene {
             base,
             run: run.clone(),
             dir: dir.to_path_buf(),
+            state: std::path::absolute(state).unwrap_or_else(|_| state.to_path_buf()),
             params: plan.params.clone(),
             sources: plan.secrets.clone(),
             targets: plan.targets.iter().map(|(name, target)| (name.clone(), target.spec.clone())).collect(),
@@ -50,9 +52,9 @@ impl Scene {
 
     /// What a journaled context says.
     pub fn recovered(context: HealContext, world: &World, run: &RunId) -> Self {
-        let HealContext { base, dir, secrets: sources, targets } = context;
+        let HealContext { base, dir, state, secrets: sources, targets } = context;
         let (world, run, params) = (world.clone(), run.clone(), BTreeMap::new());
-        Self { world, base, run, dir, params, sources, targets, values: Mutex::default() }
+        Self { world, base, run, dir, state, params, sources, targets, values: Mutex::default() }
     }
 
     fn values(&self) -> MutexGuard<'_, Values> {
@@ -60,7 +62,13 @@ impl Scene {
     }
 
     pub fn cx(&self) -> Cx<'_> {
-        Cx { world: &self.world, scope: self }
+        self.cx_for(&FaultId(String::new()))
+    }
+
+    /// For a fault: what it leaves on a host carries its name.
+    pub fn cx_for(&self, fault: &FaultId) -> Cx<'_> {
+        let owner = Owner { run: self.run.clone(), fault: fault.clone() };
+        Cx { world: &self.world, scope: self, owner }
     }
 
     pub fn sources(&self) -> &BTreeMap<String, SecretSource> {
@@ -127,6 +135,7 @@ impl Scene {
         HealContext {
             base: self.base.clone(),
             dir: self.dir.clone(),
+            state: self.state.clone(),
             secrets: self.sources.clone(),
             targets: self.targets.iter().map(|(name, spec)| (name.clone(), filled(spec))).collect(),
         }
@@ -174,5 +183,9 @@ impl Scope for Scene {
 
     fn base(&self) -> PathBuf {
         self.base.clone()
+    }
+
+    fn vault(&self) -> Vault {
+        Vault::at(&self.state)
     }
 }

@@ -138,7 +138,7 @@ pub(super) async fn resolve_all(scene: &Scene) -> Result<Vec<PinnedTarget>, Vec<
 
 /// Every target as it is now, or why it cannot be resolved, without a run: read-only, for `plan`.
 pub async fn look(plan: &Plan, world: &World) -> BTreeMap<String, Result<PinnedTarget, String>> {
-    let scene = Scene::new(plan, world, &RunId("plan".to_owned()), Path::new("."));
+    let scene = Scene::new(plan, world, &RunId("plan".to_owned()), Path::new("."), Path::new("."));
     let missing = resolve_all(&scene).await.err().unwrap_or_default();
     let found = scene.found();
     let why = |name: &str| {

@@ -2,8 +2,8 @@
 //! them do with it (fill in a command, run it, send a request).
 
 use super::FaultError;
-use crate::adapters::{Command, Fut, Request, World};
-use crate::model::{CommandSpec, PinnedTarget, Reference, RequestSpec, RunSpec, TargetRef, Template};
+use crate::adapters::{Command, Fut, Request, Vault, World};
+use crate::model::{CommandSpec, Owner, PinnedTarget, Reference, RequestSpec, RunSpec, TargetRef, Template};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ pub struct Cx<'a> {
     pub world: &'a World,
     /// Fills in references and resolves targets.
     pub scope: &'a dyn Scope,
+    /// Whose everything is that is left on a host; the fault is empty for a probe or a step.
+    pub owner: Owner,
 }
 
 /// Fills in references and resolves targets; `exec` has the whole drill, `recover` only secrets and the journal.
@@ -34,6 +36,8 @@ pub trait Scope: Send + Sync {
     fn url(&self, target: &TargetRef) -> Result<String, String>;
     /// The folder that relative paths start from.
     fn base(&self) -> PathBuf;
+    /// Where bytes are kept that must be put back.
+    fn vault(&self) -> Vault;
 }
 
 /// How a command or request that was to do something ended.

@@ -1,6 +1,7 @@
 //! The faults a drill can inject: one file per kind, and their registry.
 //! The struct that deserializes a fault's YAML parameters *is* the fault.
 
+use crate::adapters::World;
 use crate::model::TargetRef;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::future::Future;
@@ -56,6 +57,17 @@ pub struct Look {
     pub detail: String,
 }
 
+/// Something of ours that is on this host, found by its owner's tag, with no record needed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Residue {
+    /// The owner's tag.
+    pub tag: String,
+    /// What is there, for people.
+    pub what: String,
+    /// The command that removes it.
+    pub by_hand: String,
+}
+
 /// A fault: read-only `prepare`, repeatable `inject`, independent looks, idempotent `heal`.
 /// `heal` and `healed` also run in another process, from the journaled undo alone.
 pub trait Fault: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sync {
@@ -91,6 +103,11 @@ pub trait Fault: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sy
     /// Does this one, with these parameters, need `acknowledge: irreversible`?
     fn irreversible(&self) -> bool {
         matches!(Self::REVERSIBILITY, Reversibility::Irreversible)
+    }
+    /// What faults of this kind have left on this host, whoever injected them, with no record needed.
+    fn residue(world: &World) -> impl Future<Output = Vec<Residue>> + Send {
+        let _nothing = world;
+        std::future::ready(Vec::new())
     }
 }
 
@@ -167,6 +184,12 @@ macro_rules! faults {
             }
         }
 
+        async fn residue_of_kinds(world: &World) -> Vec<Residue> {
+            let mut found = Vec::new();
+            $(found.extend(<$ty as Fault>::residue(world).await);)+
+            found
+        }
+
         /// What heals a fault of any kind.
         #[derive(Serialize, Deserialize)]
         pub enum FaultUndo {
@@ -240,6 +263,18 @@ macro_rules! faults {
             }
         }
     };
+}
+
+/// Everything of ours on this host: helper processes, and what each kind finds by its owner's tag.
+pub async fn residue(world: &World) -> Vec<Residue> {
+    let mut found = residue_of_kinds(world).await;
+    for (tag, process) in world.helpers.all().unwrap_or_default() {
+        let (what, by_hand) = (format!("{} (pid {})", process.name, process.pid), format!("kill {}", process.pid));
+        found.push(Residue { tag, what, by_hand });
+    }
+    found.sort();
+    found.dedup();
+    found
 }
 
 fn mismatch() -> FaultError {

@@ -2,8 +2,8 @@
 //! started again and replaced. Tests only.
 
 use super::{Cx, FaultSpec, PreparedFault, Scope, journaled};
-use crate::adapters::{Fut, World};
-use crate::model::{PinnedTarget, Reference, TargetRef};
+use crate::adapters::{Fut, Vault, World};
+use crate::model::{Owner, PinnedTarget, Reference, TargetRef};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,6 +23,10 @@ struct BenchScope {
     world: World,
     dir: PathBuf,
     pinned: Mutex<Option<PinnedTarget>>,
+}
+
+fn owner() -> Owner {
+    Owner { run: "r1".into(), fault: "f1".into() }
 }
 
 impl Bench {
@@ -46,7 +50,7 @@ impl Bench {
     }
 
     pub(crate) fn cx(&self) -> Cx<'_> {
-        Cx { world: &self.world, scope: &self.scope }
+        Cx { world: &self.world, scope: &self.scope, owner: owner() }
     }
 
     /// Starts the victim (again).
@@ -133,6 +137,10 @@ impl Scope for BenchScope {
     fn base(&self) -> PathBuf {
         self.dir.clone()
     }
+
+    fn vault(&self) -> Vault {
+        Vault::at(&self.dir.join("state"))
+    }
 }
 
 /// The fault as another process would read it from the journal.
@@ -168,7 +176,7 @@ pub(crate) async fn conforms(spec: FaultSpec, bench: &Bench) {
     assert!(!other.healed(&cx).await.expect("a look").holds, "healed before it was healed");
     // Another process: no pinned targets, only the journal and the secrets.
     let stranger = BenchScope { world: bench.world.clone(), dir: bench.scope.dir.clone(), pinned: Mutex::new(None) };
-    let elsewhere = Cx { world: &bench.world, scope: &stranger };
+    let elsewhere = Cx { world: &bench.world, scope: &stranger, owner: owner() };
     for _ in 0..2 {
         other.heal(&elsewhere).await.expect("healed");
         bench.until(|| async { other.healed(&bench.cx()).await.expect("a look").holds }).await;

@@ -13,7 +13,7 @@ mod time;
 mod unit;
 mod verdict;
 
-pub use id::{DrillName, FaultId, RunId, StepId, WorkloadName};
+pub use id::{DrillName, FaultId, Owner, RunId, StepId, WorkloadName};
 pub use objective::{ClientBehaviour, ClockBasis, Objective, ObjectiveKind, RetryPolicy, Service};
 pub use operation::{Action, Found, Key, OpRecord, Outcome};
 pub use section::{

@@ -5,7 +5,7 @@ use super::client::SimClients;
 use super::cluster::{Cluster, Weather};
 use crate::adapters::{
     AdapterError, Answer, Command, CommandOutput, Commands, Fut, Http, ProcessState, Processes, Request, Sql, Tcp,
-    World,
+    World, absent,
 };
 use crate::model::ProcessIdentity;
 use std::collections::BTreeMap;
@@ -27,6 +27,10 @@ impl Cluster {
             tcp: Arc::new(sim()),
             sql: Arc::new(sim()),
             clients: Arc::new(SimClients(Arc::clone(self))),
+            files: absent(),
+            helpers: absent(),
+            network: absent(),
+            containers: absent(),
         }
     }
 }

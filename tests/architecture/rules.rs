@@ -121,7 +121,7 @@ fn exits(source: &Source) -> Complaints {
 }
 
 fn clients(source: &Source) -> Complaints {
-    if source.module() == "adapters" || source.module() == "staging" {
+    if ["adapters", "staging", "helpers"].contains(&source.module()) {
         return Vec::new();
     }
     let crates = [
@@ -138,7 +138,7 @@ fn clients(source: &Source) -> Complaints {
 }
 
 fn processes(source: &Source) -> Complaints {
-    if ["adapters", "staging"].contains(&source.module()) {
+    if ["adapters", "staging", "helpers"].contains(&source.module()) {
         return Vec::new();
     }
     let calls = ["process::Command", "tokio::process", "nix::sys::signal", "signal::kill"];
@@ -201,6 +201,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("restores", &["restores", "probes", "faults", "adapters", "model"]),
     ("adapters", &["adapters", "workloads", "model", "clock"]),
     ("staging", &["staging", "plan", "adapters", "model", "clock"]),
+    ("helpers", &["helpers", "adapters", "model", "clock"]),
     (
         "sim",
         &[

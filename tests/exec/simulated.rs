@@ -1,9 +1,9 @@
 //! The life of process faults in the simulated world: the same as on real processes, with no time passing outside.
 
-use blackstart::adapters::{Fut, World};
+use blackstart::adapters::{Fut, Vault, World};
 use blackstart::clock::Clock;
 use blackstart::faults::{Cx, FaultSpec, PreparedFault, Scope};
-use blackstart::model::{PinnedTarget, Reference, TargetRef};
+use blackstart::model::{Owner, PinnedTarget, Reference, TargetRef};
 use blackstart::sim::{Cluster, Lies, Settings};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -13,6 +13,10 @@ use std::time::Duration;
 struct Leader {
     world: World,
     pinned: Mutex<Option<PinnedTarget>>,
+}
+
+fn owner() -> Owner {
+    Owner { run: "r1".into(), fault: "f1".into() }
 }
 
 impl Scope for Leader {
@@ -26,7 +30,7 @@ impl Scope for Leader {
                 return Ok(pinned);
             }
             let spec = serde_json::from_value(serde_json::json!({"argv": ["pid", "leader"]})).unwrap();
-            let cx = Cx { world: &self.world, scope: self };
+            let cx = Cx { world: &self.world, scope: self, owner: owner() };
             let said = cx.run_command(&spec).await.map_err(|e| e.to_string())?;
             let pid = said.answer.trim().parse().map_err(|_| "no pid".to_owned())?;
             let who = self.world.processes.identify(pid).map_err(|e| e.to_string())?.ok_or("the leader is dead")?;
@@ -42,6 +46,10 @@ impl Scope for Leader {
 
     fn base(&self) -> PathBuf {
         "/simulated".into()
+    }
+
+    fn vault(&self) -> Vault {
+        Vault::at(&self.base().join("state"))
     }
 }
 
@@ -69,7 +77,7 @@ async fn conforms(spec: serde_json::Value) {
     let cluster = Cluster::new(Clock::simulated(), settings);
     let world = cluster.world();
     let scope = Leader { world: world.clone(), pinned: Mutex::new(None) };
-    let cx = Cx { world: &world, scope: &scope };
+    let cx = Cx { world: &world, scope: &scope, owner: owner() };
     let spec: FaultSpec = serde_json::from_value(spec).unwrap();
     let fault = PreparedFault { undo: spec.prepare(&cx).await.unwrap(), spec };
     assert!(!fault.effective(&cx).await.unwrap().holds);
@@ -82,7 +90,7 @@ async fn conforms(spec: serde_json::Value) {
     let undo = serde_json::to_string(&fault.undo).unwrap();
     let other = PreparedFault { spec: fault.spec.clone(), undo: serde_json::from_str(&undo).unwrap() };
     let elsewhere = Leader { world: world.clone(), pinned: Mutex::new(None) };
-    let cx = Cx { world: &world, scope: &elsewhere };
+    let cx = Cx { world: &world, scope: &elsewhere, owner: owner() };
     for _ in 0..2 {
         other.heal(&cx).await.unwrap();
         until(&other, &cx, async |f, cx| f.healed(cx).await.unwrap().holds).await;

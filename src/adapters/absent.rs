@@ -1,0 +1,63 @@
+//! What a world has not: every call says so. The simulation has no files, no packet filter and no containers.
+
+use super::{AdapterError, Containers, FileState, Files, Fut, Helpers, Network};
+use crate::model::{Owner, ProcessIdentity};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Has nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Absent;
+
+/// For a field of a world that has no such thing.
+#[must_use]
+pub fn absent() -> Arc<Absent> {
+    Arc::new(Absent)
+}
+
+fn missing<T>(what: &str) -> Result<T, AdapterError> {
+    Err(AdapterError::Missing(format!("this world has no {what}")))
+}
+
+impl Files for Absent {
+    fn look(&self, _: &Path) -> Result<Option<FileState>, AdapterError> {
+        missing("files")
+    }
+
+    fn read(&self, _: &Path) -> Result<Vec<u8>, AdapterError> {
+        missing("files")
+    }
+
+    fn put(&self, _: &Path, _: &[u8], _: &FileState) -> Result<(), AdapterError> {
+        missing("files")
+    }
+
+    fn remove(&self, _: &Path) -> Result<(), AdapterError> {
+        missing("files")
+    }
+}
+
+impl Helpers for Absent {
+    fn start<'a>(
+        &'a self,
+        _: &'a Owner,
+        _: &'a str,
+        _: &'a serde_json::Value,
+        _: Duration,
+    ) -> Fut<'a, Result<String, AdapterError>> {
+        Box::pin(async { missing("helper processes") })
+    }
+
+    fn all(&self) -> Result<Vec<(String, ProcessIdentity)>, AdapterError> {
+        Ok(Vec::new())
+    }
+
+    fn end<'a>(&'a self, _: &'a Owner, _: Duration) -> Fut<'a, Result<(), AdapterError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Network for Absent {}
+
+impl Containers for Absent {}

@@ -1,0 +1,187 @@
+//! Helper processes: detached children of our own program that hold a fault while the runner may die. They are found by
+//! their command line, `blackstart helper --owner TAG KIND PARAMETERS`, with no record at all. What they do is in `helpers`.
+
+use super::process::SystemProcesses;
+use super::{AdapterError, Fut, ProcessState, Processes};
+use crate::model::{Owner, ProcessIdentity};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+
+/// The word after the program's name.
+const COMMAND: &str = "helper";
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Helper processes.
+pub trait Helpers: Send + Sync {
+    /// Starts one in a session of its own; its first line when it is ready. It outlives the runner.
+    fn start<'a>(
+        &'a self,
+        owner: &'a Owner,
+        kind: &'a str,
+        parameters: &'a serde_json::Value,
+        limit: Duration,
+    ) -> Fut<'a, Result<String, AdapterError>>;
+    /// All live helpers that we may end, with their owners' tags, whoever started them.
+    ///
+    /// # Errors
+    /// When the processes cannot be listed.
+    fn all(&self) -> Result<Vec<(String, ProcessIdentity)>, AdapterError>;
+    /// Those of this owner.
+    ///
+    /// # Errors
+    /// As `all`.
+    fn find(&self, owner: &Owner) -> Result<Vec<ProcessIdentity>, AdapterError> {
+        let tag = owner.tag();
+        Ok(self.all()?.into_iter().filter(|(of, _)| *of == tag).map(|(_, process)| process).collect())
+    }
+    /// Ends all of this owner: SIGTERM, after half of the limit SIGKILL; returns when they are gone.
+    fn end<'a>(&'a self, owner: &'a Owner, limit: Duration) -> Fut<'a, Result<(), AdapterError>>;
+}
+
+/// Helpers of this machine.
+pub(super) struct SystemHelpers {
+    program: Option<PathBuf>,
+    processes: SystemProcesses,
+}
+
+impl SystemHelpers {
+    /// Of this program; of the one that runs if none is given.
+    pub(super) fn of(program: Option<PathBuf>) -> Self {
+        Self { program, processes: SystemProcesses::new() }
+    }
+
+    fn command(&self, owner: &Owner, kind: &str, parameters: &serde_json::Value) -> std::process::Command {
+        use std::os::unix::process::CommandExt;
+        // The file behind it stays the one that runs, also when an upgrade has replaced it.
+        let program = self.program.clone().unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
+        let mut command = std::process::Command::new(program);
+        command.arg0("blackstart").args([COMMAND, "--owner", &owner.tag(), kind, &parameters.to_string()]);
+        command.current_dir("/").env_clear();
+        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    async fn started(
+        &self,
+        command: std::process::Command,
+        kind: &str,
+        limit: Duration,
+    ) -> Result<String, AdapterError> {
+        let cannot = |why: String| AdapterError::Other(format!("cannot start the helper `{kind}`: {why}"));
+        let mut child = tokio::process::Command::from(command).spawn().map_err(|e| cannot(e.to_string()))?;
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let mut lines = BufReader::new(out.ok_or_else(|| cannot("it has no output".to_owned()))?).lines();
+        match tokio::time::timeout(limit, lines.next_line()).await {
+            Ok(Ok(Some(line))) => Ok(line),
+            Ok(_) => {
+                let mut said = String::new();
+                if let Some(err) = err {
+                    let _late = tokio::time::timeout(limit, err.take(4096).read_to_string(&mut said)).await;
+                }
+                Err(AdapterError::Refused(format!("the helper `{kind}` does not start: {}", said.trim())))
+            }
+            Err(_) => {
+                drop(child.start_kill());
+                Err(AdapterError::TimedOut(format!("the helper `{kind}` was not ready within {limit:?}")))
+            }
+        }
+    }
+
+    fn signal(&self, owner: &Owner, signal: &str) -> Result<(), AdapterError> {
+        for process in self.find(owner)? {
+            match self.processes.signal(&process, signal) {
+                Err(AdapterError::Missing(_)) | Ok(()) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The owner's tag, if these are the words of a helper of ours.
+fn tag_of(command_line: &[u8]) -> Option<String> {
+    let words: Vec<&str> =
+        command_line.split(|b| *b == 0).map(|w| std::str::from_utf8(w).unwrap_or_default()).collect();
+    let own = words.first()?.rsplit('/').next() == Some("blackstart") && words.get(1..3)? == [COMMAND, "--owner"];
+    words.get(3).filter(|tag| own && Owner::is_tag(tag)).map(|tag| (*tag).to_owned())
+}
+
+impl Helpers for SystemHelpers {
+    fn start<'a>(
+        &'a self,
+        owner: &'a Owner,
+        kind: &'a str,
+        parameters: &'a serde_json::Value,
+        limit: Duration,
+    ) -> Fut<'a, Result<String, AdapterError>> {
+        Box::pin(self.started(self.command(owner, kind, parameters), kind, limit))
+    }
+
+    fn all(&self) -> Result<Vec<(String, ProcessIdentity)>, AdapterError> {
+        let me = nix::unistd::geteuid();
+        let mut found = Vec::new();
+        for pid in super::process::all_pids()? {
+            let of = std::fs::metadata(format!("/proc/{pid}")).map(|meta| meta.uid());
+            if !of.is_ok_and(|user| me.is_root() || user == me.as_raw()) {
+                continue;
+            }
+            let Some(tag) = std::fs::read(format!("/proc/{pid}/cmdline")).ok().and_then(|line| tag_of(&line)) else {
+                continue;
+            };
+            let live = self.processes.identify(pid)?;
+            found.extend(live.map(|process| (tag, process)));
+        }
+        Ok(found)
+    }
+
+    fn end<'a>(&'a self, owner: &'a Owner, limit: Duration) -> Fut<'a, Result<(), AdapterError>> {
+        Box::pin(async move {
+            for (signal, last) in [("TERM", false), ("KILL", true)] {
+                self.signal(owner, signal)?;
+                let mut waited = Duration::ZERO;
+                loop {
+                    let mut left = self.find(owner)?;
+                    left.retain(|p| self.processes.state(p).is_ok_and(|state| state != ProcessState::Gone));
+                    if left.is_empty() {
+                        return Ok(());
+                    }
+                    if waited >= limit / 2 {
+                        break;
+                    }
+                    tokio::time::sleep(LOOK_EVERY).await;
+                    waited += LOOK_EVERY;
+                }
+                if last {
+                    return Err(AdapterError::TimedOut(format!("the helpers of {owner} do not end")));
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_helper_is_known_by_its_command_line() {
+        let line = |words: &[&str]| words.join("\0").into_bytes();
+        let tag = Owner { run: "r1".into(), fault: "f1".into() }.tag();
+        assert_eq!(tag_of(&line(&["blackstart", "helper", "--owner", &tag, "proxy", "{}"])), Some(tag.clone()));
+        assert_eq!(tag_of(&line(&["/usr/bin/blackstart", "helper", "--owner", &tag])), Some(tag.clone()));
+        for other in [
+            line(&["vi", "helper", "--owner", &tag]),
+            line(&["blackstart", "run", "--owner", &tag]),
+            line(&["blackstart", "helper", "--owner", "x"]),
+            line(&["blackstart", "helper"]),
+            Vec::new(),
+        ] {
+            assert_eq!(tag_of(&other), None);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Helper programs: what a detached child of ours does while it holds a fault. One file per kind, one line in `KINDS`.
+//! Starting, finding and ending them is in `adapters`; the fault that needs one is in `faults`.
+
+/// Called once, with one line of text, when the helper does what it was started for.
+pub type Ready<'a> = &'a mut dyn FnMut(&str);
+
+/// A helper: its parameters as JSON; it ends when it gets SIGTERM or its own deadline passes.
+type Helper = fn(&str, Ready<'_>) -> Result<(), String>;
+
+/// All kinds.
+const KINDS: &[(&str, Helper)] = &[];
+
+/// Runs a helper to its end.
+///
+/// # Errors
+/// Why it could not do what it was started for.
+pub fn run(kind: &str, parameters: &str, ready: Ready<'_>) -> Result<(), String> {
+    // It must outlive the runner's terminal and process group.
+    let _leader_already = nix::unistd::setsid();
+    match KINDS.iter().find(|(name, _)| *name == kind) {
+        Some((_, helper)) => helper(parameters, ready),
+        None => Err(format!("there is no helper `{kind}`")),
+    }
+}

@@ -1,0 +1,7 @@
+//! Every kind of fault on the real thing: its life as another process sees it, and the drills under `drills/faults/`.
+//! One file per family.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod process;
+mod support;
