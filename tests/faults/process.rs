@@ -98,7 +98,7 @@ fn the_freeze_drill_passes_and_leaves_nothing() {
     let ran = run_drill("drills/quickstart-freeze.yaml", &["--param", "port=17490"]);
     assert_eq!(ran.code, 0, "{}", ran.text);
     assert!(ran.bit("primary_freezes") && ran.healed("primary_freezes"), "{}", ran.text);
-    assert_eq!(ran.report["verdict"], "pass");
+    assert_eq!(ran.report["run"]["verdict"], "pass");
     let status = blackstart(ran.place.path()).arg("status").status().unwrap();
     assert_eq!(status.code(), Some(0));
 }
