@@ -1,7 +1,7 @@
 //! Processes of this machine: who they are from /proc, signals through a pidfd. What a signal is for is not known here.
 
 use super::{AdapterError, ProcessState, Processes};
-use crate::model::ProcessIdentity;
+use crate::model::{ProcessIdentity, SignalName};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, test_kill_process};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -69,6 +69,9 @@ impl Processes for SystemProcesses {
     }
 
     fn may_signal(&self, who: &ProcessIdentity) -> Result<(), AdapterError> {
+        if let Some(why) = indispensable(who.pid)? {
+            return Err(AdapterError::Refused(format!("{} (pid {}) is {why}: no drill touches it", who.name, who.pid)));
+        }
         match Pid::from_raw(who.pid).filter(|_| who.pid > 0).map(test_kill_process) {
             Some(Err(rustix::io::Errno::PERM)) => Err(failed(who, "signals", rustix::io::Errno::PERM)),
             _ => Ok(()),
@@ -97,6 +100,29 @@ impl Processes for SystemProcesses {
     }
 }
 
+/// Why a drill must not signal this one, if so: without the runner nobody heals, and whoever started it may take it along.
+fn indispensable(pid: i32) -> Result<Option<&'static str>, AdapterError> {
+    if pid == 1 {
+        return Ok(Some("the first process of this machine"));
+    }
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    if pid == own {
+        return Ok(Some("the runner itself"));
+    }
+    let mut above = own;
+    // Bounded: a parent may end while it is looked at, and its number be given to a child.
+    for _ in 0..MOST_ANCESTORS {
+        let Some(stat) = stat(above)? else { break };
+        if stat.parent == pid {
+            return Ok(Some("what started the runner"));
+        }
+        above = stat.parent;
+    }
+    Ok(None)
+}
+
+const MOST_ANCESTORS: usize = 256;
+
 fn failed(who: &ProcessIdentity, signal: &str, cause: rustix::io::Errno) -> AdapterError {
     let text = format!("cannot send {signal} to {} (pid {}): {cause}", who.name, who.pid);
     match cause {
@@ -106,24 +132,9 @@ fn failed(who: &ProcessIdentity, signal: &str, cause: rustix::io::Errno) -> Adap
     }
 }
 
-/// The signal of that name, with or without `SIG`.
+/// The signal of that name or number, as the kernel knows it.
 fn named(name: &str) -> Option<Signal> {
-    let upper = name.to_ascii_uppercase();
-    Some(match upper.strip_prefix("SIG").unwrap_or(&upper) {
-        "KILL" => Signal::KILL,
-        "TERM" => Signal::TERM,
-        "INT" => Signal::INT,
-        "QUIT" => Signal::QUIT,
-        "HUP" => Signal::HUP,
-        "ABRT" => Signal::ABORT,
-        "SEGV" => Signal::SEGV,
-        "BUS" => Signal::BUS,
-        "USR1" => Signal::USR1,
-        "USR2" => Signal::USR2,
-        "STOP" => Signal::STOP,
-        "CONT" => Signal::CONT,
-        _ => return None,
-    })
+    Signal::from_named_raw(name.parse::<SignalName>().ok()?.number())
 }
 
 /// The boot id of this machine; start times repeat after a reboot, this does not.

@@ -81,6 +81,12 @@ impl Fault for CommandFault {
         if before.holds {
             return Err(FaultError::NothingToBreak(format!("it is already as the fault makes it: {}", before.detail)));
         }
+        let whole = look(&self.healed, cx).await?;
+        if !whole.holds {
+            let why =
+                format!("`healed` says no before anything is broken, so it could never be proven: {}", whole.detail);
+            return Err(FaultError::NothingToBreak(why));
+        }
         let base = cx.scope.base();
         Ok(Undo { by_hand: shell(&RunSpec::Command(self.heal.clone()), &base), touched, base })
     }
@@ -136,6 +142,15 @@ mod tests {
         let bench = Bench::new().await;
         std::fs::write(bench.dir().join("flag"), "").unwrap();
         assert!(matches!(spec().prepare(&bench.cx()).await, Err(FaultError::NothingToBreak(_))));
+    }
+
+    #[tokio::test]
+    async fn a_look_that_says_no_before_the_fault_could_never_prove_the_heal() {
+        let bench = Bench::new().await;
+        let mut fault = spec();
+        fault.healed = serde_json::from_value(serde_json::json!({"argv": ["false"]})).unwrap();
+        let error = fault.prepare(&bench.cx()).await.unwrap_err().to_string();
+        assert!(error.contains("never be proven"), "{error}");
     }
 
     #[tokio::test]

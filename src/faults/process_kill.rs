@@ -2,9 +2,9 @@
 
 use super::{Cx, Fault, FaultError, Look, Reversibility, shell};
 use crate::adapters::{AdapterError, ProcessState};
-use crate::model::{ProcessIdentity, RunSpec, TargetRef, WayBack};
+use crate::model::{ProcessIdentity, RunSpec, SignalName, TargetRef, WayBack};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub struct ProcessKill {
     /// A target of kind `process`.
     pub target: TargetRef,
-    /// The signal; KILL if not given.
-    #[serde(default = "kill")]
-    pub signal: String,
-    /// Kill the children too, parents first.
+    /// The signal, by name or number; KILL if not given.
+    #[serde(default = "kill", deserialize_with = "ending")]
+    pub signal: SignalName,
+    /// Kill the children too, parents first; also those that are born meanwhile.
     #[serde(default)]
     pub tree: bool,
     /// How it comes back.
@@ -33,8 +33,18 @@ pub struct ProcessKill {
     pub alive: Option<String>,
 }
 
-fn kill() -> String {
-    "KILL".to_owned()
+fn kill() -> SignalName {
+    SignalName::KILL
+}
+
+/// A signal that may end a process.
+pub(super) fn ending<'de, D: Deserializer<'de>>(d: D) -> Result<SignalName, D::Error> {
+    let signal = SignalName::deserialize(d)?;
+    if signal.is_job_control() {
+        let why = format!("{signal} stops a process or lets it go on, it never ends it; `process_pause` freezes");
+        return Err(serde::de::Error::custom(why));
+    }
+    Ok(signal)
 }
 
 /// Who was killed, and what brings it back (secrets by reference).
@@ -46,6 +56,9 @@ pub struct Undo {
     pub back: Option<RunSpec>,
     /// Where its relative paths start from.
     pub base: PathBuf,
+    /// So many processes the target was, children of its own not counted; so many must be back.
+    #[serde(default)]
+    pub before: usize,
 }
 
 impl ProcessKill {
@@ -56,14 +69,14 @@ impl ProcessKill {
     /// Does everything live that lived before: the target, and what must be alive besides? Both, because right after
     /// the fault the other role may still be held by a process that never died.
     async fn back_again(&self, undo: &Undo, cx: &Cx<'_>) -> Result<Look, FaultError> {
-        let own = self.lives(self.target.name(), undo, cx).await?;
+        let own = self.lives(self.target.name(), (undo, undo.before), cx).await?;
         match &self.alive {
-            Some(other) if own.holds && other != self.target.name() => self.lives(other, undo, cx).await,
+            Some(other) if own.holds && other != self.target.name() => self.lives(other, (undo, 1), cx).await,
             _ => Ok(own),
         }
     }
 
-    async fn lives(&self, name: &str, undo: &Undo, cx: &Cx<'_>) -> Result<Look, FaultError> {
+    async fn lives(&self, name: &str, (undo, least): (&Undo, usize), cx: &Cx<'_>) -> Result<Look, FaultError> {
         let now = match cx.scope.target(&TargetRef::Now(name.to_owned())).await {
             Ok(target) => target,
             Err(why) => return Ok(Look { holds: false, detail: format!("`{name}` is not back: {why}") }),
@@ -75,13 +88,19 @@ impl ProcessKill {
             holds = holds && state == ProcessState::Running && (!killed || self.survived(process, cx).await?);
             seen.push(format!("{} (pid {}) {}", process.name, process.pid, word(state)));
         }
+        let there = own(&now.processes, cx)?;
+        if there < least {
+            // A target that lists only who lives does not say who is missing.
+            let detail = format!("`{name}`: {there} of {least} are back: {}", seen.join(", "));
+            return Ok(Look { holds: false, detail });
+        }
         Ok(Look { holds, detail: format!("`{name}`: {}", seen.join(", ")) })
     }
 
     /// One of those that were to be killed still lives. If it goes on living, the signal never reached it (the runner
     /// died before it sent it), and nothing has to be brought back.
     async fn survived(&self, process: &ProcessIdentity, cx: &Cx<'_>) -> Result<bool, FaultError> {
-        let sure = matches!(self.signal.as_str(), "KILL" | "SIGKILL");
+        let sure = self.signal == SignalName::KILL;
         let until = cx.world.clock.mono().after(if sure { DYING } else { ENDING });
         while cx.world.processes.state(process)? == ProcessState::Running {
             if cx.world.clock.mono() >= until {
@@ -124,12 +143,7 @@ impl Fault for ProcessKill {
     }
 
     fn way_back(&self) -> String {
-        match &self.back {
-            WayBack::Command(command) => format!("the command {}", RunSpec::Command(command.clone())),
-            WayBack::Request(request) => format!("the request {}", RunSpec::Request(request.clone())),
-            WayBack::Supervised => "something else restarts it; the drill only waits for it".to_owned(),
-            WayBack::None => "nothing in the drill".to_owned(),
-        }
+        way_back_words(&self.back)
     }
 
     fn irreversible(&self) -> bool {
@@ -150,17 +164,20 @@ impl Fault for ProcessKill {
         for process in &processes {
             cx.world.processes.may_signal(process)?;
         }
-        let back = match &self.back {
-            WayBack::Command(command) => Some(RunSpec::Command(command.clone())),
-            WayBack::Request(request) => Some(RunSpec::Request(request.clone())),
-            WayBack::Supervised | WayBack::None => None,
-        };
-        Ok(Undo { processes, back, base: cx.scope.base() })
+        // As a look at the end will count them; what is pinned may have been narrowed to a part.
+        let now = cx.scope.target(&TargetRef::Now(self.target.name().to_owned())).await;
+        let before = own(&now.map_or(target.processes, |now| now.processes), cx)?;
+        Ok(Undo { processes, back: steps_back(&self.back), base: cx.scope.base(), before })
     }
 
     async fn inject(&self, undo: &Undo, cx: &Cx<'_>) -> Result<(), FaultError> {
         for process in &undo.processes {
-            signal(process, &self.signal, cx)?;
+            // Looked for before the parent dies, for then they are nobody's children any more.
+            let born = if self.tree { cx.world.processes.descendants(process)? } else { Vec::new() };
+            signal(process, self.signal.as_str(), cx)?;
+            for each in born.iter().rev().filter(|each| !undo.processes.contains(each)) {
+                signal(each, self.signal.as_str(), cx)?;
+            }
         }
         Ok(())
     }
@@ -203,6 +220,34 @@ impl Fault for ProcessKill {
     }
 }
 
+/// What a way back does, if the drill does it.
+pub(super) fn steps_back(back: &WayBack) -> Option<RunSpec> {
+    match back {
+        WayBack::Command(command) => Some(RunSpec::Command(command.clone())),
+        WayBack::Request(request) => Some(RunSpec::Request(request.clone())),
+        WayBack::Supervised | WayBack::None => None,
+    }
+}
+
+/// What brings it back, for `plan`.
+pub(super) fn way_back_words(back: &WayBack) -> String {
+    match back {
+        WayBack::Command(command) => format!("the command {}", RunSpec::Command(command.clone())),
+        WayBack::Request(request) => format!("the request {}", RunSpec::Request(request.clone())),
+        WayBack::Supervised => "something else restarts it; the drill only waits for it".to_owned(),
+        WayBack::None => "nothing in the drill".to_owned(),
+    }
+}
+
+/// How many of them are no child of another: a server's workers come and go, their parents stay.
+pub(super) fn own(all: &[ProcessIdentity], cx: &Cx<'_>) -> Result<usize, FaultError> {
+    let mut children = Vec::new();
+    for process in all {
+        children.extend(cx.world.processes.descendants(process)?);
+    }
+    Ok(all.iter().filter(|process| !children.contains(process)).count())
+}
+
 /// Those that still live; an error if none does.
 pub(super) fn live(all: &[ProcessIdentity], name: &str, cx: &Cx<'_>) -> Result<Vec<ProcessIdentity>, FaultError> {
     let mut found = Vec::new();
@@ -243,6 +288,69 @@ mod tests {
     async fn conforms_on_real_processes() {
         let bench = Bench::new().await;
         conforms(FaultSpec::ProcessKill(spec(&bench)), &bench).await;
+    }
+
+    #[test]
+    fn any_signal_that_ends_is_taken_by_name_or_number() {
+        let with = |signal: &str| {
+            serde_json::from_value::<ProcessKill>(serde_json::json!({
+                "target": "victim", "signal": signal, "back": "supervised"
+            }))
+        };
+        for (written, name) in [("9", "KILL"), ("sigterm", "TERM"), ("XCPU", "XCPU"), ("SIGALRM", "ALRM")] {
+            assert_eq!(with(written).unwrap().signal.as_str(), name);
+        }
+        assert!(with("STOP").unwrap_err().to_string().contains("process_pause"));
+        assert!(with("99").unwrap_err().to_string().contains("no signal"));
+    }
+
+    #[tokio::test]
+    async fn one_of_two_that_does_not_come_back_is_not_called_healed() {
+        let bench = Bench::new().await;
+        let (fault, cx) = (spec(&bench), bench.cx());
+        let undo = Undo { before: 2, ..fault.prepare(&cx).await.unwrap() };
+        fault.inject(&undo, &cx).await.unwrap();
+        bench.start();
+        let look = fault.healed(&undo, &cx).await.unwrap();
+        assert!(!look.holds && look.detail.contains("1 of 2 are back"), "{look:?}");
+    }
+
+    #[tokio::test]
+    async fn a_child_that_was_born_after_the_look_is_killed_too() {
+        let bench = Bench::new().await;
+        let (fault, cx) = (spec(&bench), bench.cx());
+        let undo = fault.prepare(&cx).await.unwrap();
+        let parent = std::process::Command::new("sh").args(["-c", "sleep 600 & wait"]).spawn().unwrap();
+        let mut parent = Reaped(parent);
+        let pid = i32::try_from(parent.0.id()).unwrap();
+        let who = cx.world.processes.identify(pid).unwrap().unwrap();
+        bench.until(|| async { bench.cx().world.processes.descendants(&who).unwrap().len() == 1 }).await;
+        let child = cx.world.processes.descendants(&who).unwrap().remove(0);
+        let undo = Undo { processes: vec![who], ..undo };
+        fault.inject(&undo, &cx).await.unwrap();
+        parent.0.wait().unwrap();
+        bench.until(|| async { bench.cx().world.processes.state(&child).unwrap() == ProcessState::Gone }).await;
+    }
+
+    struct Reaped(std::process::Child);
+
+    impl Drop for Reaped {
+        fn drop(&mut self) {
+            drop(self.0.kill());
+            drop(self.0.wait());
+        }
+    }
+
+    #[tokio::test]
+    async fn neither_the_runner_nor_who_started_it_is_a_target() {
+        let bench = Bench::new().await;
+        let cx = bench.cx();
+        let own = i32::try_from(std::process::id()).unwrap();
+        for pid in [own, std::os::unix::process::parent_id().cast_signed(), 1] {
+            let who = cx.world.processes.identify(pid).unwrap().unwrap();
+            let error = cx.world.processes.may_signal(&who).unwrap_err();
+            assert!(matches!(&error, AdapterError::Refused(_)), "{pid}: {error}");
+        }
     }
 
     #[tokio::test]

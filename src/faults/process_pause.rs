@@ -13,16 +13,22 @@ use serde::{Deserialize, Serialize};
 pub struct ProcessPause {
     /// A target of kind `process`.
     pub target: TargetRef,
-    /// Freeze the children too, parents first.
+    /// Freeze the children too, parents first; also those that are born meanwhile.
     #[serde(default)]
     pub tree: bool,
 }
+
+/// New children are looked for so often at most: a frozen parent has no more of them.
+const MOST_ROUNDS: u32 = 16;
 
 /// Who is frozen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Undo {
     /// The frozen processes, parents first.
     pub processes: Vec<ProcessIdentity>,
+    /// Those that somebody else had frozen before: not ours to let go.
+    #[serde(default)]
+    pub others: Vec<ProcessIdentity>,
 }
 
 impl Fault for ProcessPause {
@@ -46,15 +52,15 @@ impl Fault for ProcessPause {
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Undo, FaultError> {
         let name = self.target.name();
         let target = cx.scope.target(&self.target).await.map_err(FaultError::NothingToBreak)?;
-        let mut processes: Vec<ProcessIdentity> = Vec::new();
+        let (mut processes, mut others): (Vec<ProcessIdentity>, Vec<ProcessIdentity>) = (Vec::new(), Vec::new());
         for process in live(&target.processes, name, cx)? {
             let mut below = if self.tree { cx.world.processes.descendants(&process)? } else { Vec::new() };
             below.push(process);
             for each in below.into_iter().rev() {
-                // One that someone else froze is not ours to let go.
-                let running = cx.world.processes.state(&each)? == ProcessState::Running;
-                if running && !processes.contains(&each) {
-                    processes.push(each);
+                match cx.world.processes.state(&each)? {
+                    ProcessState::Running if !processes.contains(&each) => processes.push(each),
+                    ProcessState::Stopped if !others.contains(&each) => others.push(each),
+                    _ => {}
                 }
             }
         }
@@ -64,17 +70,30 @@ impl Fault for ProcessPause {
         for process in &processes {
             cx.world.processes.may_signal(process)?;
         }
-        Ok(Undo { processes })
+        Ok(Undo { processes, others })
     }
 
     async fn inject(&self, undo: &Undo, cx: &Cx<'_>) -> Result<(), FaultError> {
         for process in &undo.processes {
             signal(process, "STOP", cx)?;
         }
+        for _ in 0..MOST_ROUNDS {
+            let born = self.children(undo, ProcessState::Running, cx)?;
+            if born.is_empty() {
+                break;
+            }
+            for child in born.iter().rev() {
+                signal(child, "STOP", cx)?;
+            }
+        }
         Ok(())
     }
 
     async fn effective(&self, undo: &Undo, cx: &Cx<'_>) -> Result<Look, FaultError> {
+        let born = self.children(undo, ProcessState::Running, cx)?.len();
+        if born > 0 {
+            return Ok(Look { holds: false, detail: format!("{born} children still run") });
+        }
         let mut stopped = 0;
         for process in &undo.processes {
             stopped += usize::from(cx.world.processes.state(process)? == ProcessState::Stopped);
@@ -85,6 +104,9 @@ impl Fault for ProcessPause {
 
     async fn heal(&self, undo: &Undo, cx: &Cx<'_>) -> Result<(), FaultError> {
         // Children first: a parent that goes on must not find them frozen.
+        for child in self.children(undo, ProcessState::Stopped, cx)? {
+            signal(&child, "CONT", cx)?;
+        }
         for process in undo.processes.iter().rev() {
             signal(process, "CONT", cx)?;
         }
@@ -101,6 +123,7 @@ impl Fault for ProcessPause {
                 ProcessState::Dying | ProcessState::Gone => gone.push(process.pid.to_string()),
             }
         }
+        frozen.extend(self.children(undo, ProcessState::Stopped, cx)?.iter().map(|p| p.pid.to_string()));
         if !frozen.is_empty() {
             return Ok(Look { holds: false, detail: format!("pid {} is still frozen", frozen.join(", ")) });
         }
@@ -121,6 +144,21 @@ impl Fault for ProcessPause {
 }
 
 impl ProcessPause {
+    /// Children in this state that the undo does not list, children first: born after it was written, or (running) let
+    /// go by somebody else.
+    fn children(&self, undo: &Undo, wanted: ProcessState, cx: &Cx<'_>) -> Result<Vec<ProcessIdentity>, FaultError> {
+        let mut found: Vec<ProcessIdentity> = Vec::new();
+        for process in undo.processes.iter().filter(|_| self.tree) {
+            for child in cx.world.processes.descendants(process)? {
+                let known = undo.processes.contains(&child) || undo.others.contains(&child) || found.contains(&child);
+                if !known && cx.world.processes.state(&child)? == wanted {
+                    found.push(child);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     async fn replaced(&self, gone: &str, cx: &Cx<'_>) -> Result<Look, FaultError> {
         let name = self.target.name();
         let now = cx.scope.target(&TargetRef::Now(name.to_owned())).await;
@@ -159,6 +197,29 @@ mod tests {
         let error = fault.prepare(&cx).await.unwrap_err();
         assert!(matches!(&error, FaultError::NothingToBreak(m) if m.contains("already frozen")), "{error}");
         fault.heal(&undo, &cx).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_child_that_was_born_after_the_look_is_frozen_and_let_go_too() {
+        let bench = Bench::new().await;
+        let (fault, cx) = (spec(), bench.cx());
+        let mut parent = std::process::Command::new("sh").args(["-c", "sleep 600 & wait"]).spawn().unwrap();
+        let world = cx.world.processes.clone();
+        let who = world.identify(i32::try_from(parent.id()).unwrap()).unwrap().unwrap();
+        bench.until(|| async { world.descendants(&who).unwrap().len() == 1 }).await;
+        let child = world.descendants(&who).unwrap().remove(0);
+        let undo = Undo { processes: vec![who.clone()], others: Vec::new() };
+        fault.inject(&undo, &cx).await.unwrap();
+        bench.until(|| async { world.state(&child).unwrap() == ProcessState::Stopped }).await;
+        assert!(!fault.healed(&undo, &cx).await.unwrap().holds);
+        fault.heal(&undo, &cx).await.unwrap();
+        bench.until(|| async { fault.healed(&undo, &bench.cx()).await.unwrap().holds }).await;
+        let let_go = world.state(&child).unwrap();
+        for each in [&child, &who] {
+            world.signal(each, "KILL").unwrap();
+        }
+        parent.wait().unwrap();
+        assert_eq!(let_go, ProcessState::Running);
     }
 
     #[tokio::test]

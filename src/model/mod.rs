@@ -5,6 +5,7 @@ mod id;
 mod objective;
 mod operation;
 mod section;
+mod signal;
 mod spec;
 mod stats;
 mod target;
@@ -19,6 +20,7 @@ pub use operation::{Action, Found, Key, OpRecord, Outcome};
 pub use section::{
     AddressTarget, EmbeddedStaging, ProcessTarget, Replication, SecretSource, ServiceSpec, TargetSpec, UrlTarget,
 };
+pub use signal::SignalName;
 pub use spec::{CommandSpec, Comparison, OutputSpec, RequestSpec, RunSpec, Scalar, TargetRef, WayBack};
 pub use stats::WorkloadStats;
 pub use target::{PinnedTarget, ProcessIdentity};
