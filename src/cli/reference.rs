@@ -98,6 +98,8 @@ fn named(name: &str) -> &str {
         "RequestSpec" => "request",
         "RunSpec" => "command or request",
         "WayBack" => "way back",
+        "SignalName" => "signal",
+        "Percent" => "share",
         "ClientSpec" => "client",
         "ProbeSpec" => "probe",
         "HttpExpect" => "what to expect",
