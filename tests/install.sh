@@ -25,6 +25,9 @@ WANTED=(
   procps:/usr/bin/ps
   iproute2:/usr/bin/ss
   util-linux:/usr/bin/setpriv
+  mount:/usr/bin/mount
+  e2fsprogs:/usr/sbin/mkfs.ext4
+  btrfs-progs:/usr/sbin/mkfs.btrfs
 )
 
 missing=()

@@ -60,4 +60,6 @@ impl Helpers for Absent {
 
 impl Network for Absent {}
 
+impl super::disk::Disks for Absent {}
+
 impl Containers for Absent {}

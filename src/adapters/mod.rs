@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
+pub mod disk;
 pub mod host;
 pub mod postgres;
 
@@ -82,6 +83,8 @@ pub struct World {
     pub clients: Arc<dyn Clients>,
     /// Its files.
     pub files: Arc<dyn Files>,
+    /// Its file systems.
+    pub disks: Arc<dyn disk::Disks>,
     /// Helper processes of ours.
     pub helpers: Arc<dyn Helpers>,
     /// Its network: packet filter, queues, namespaces.

@@ -25,6 +25,7 @@ impl World {
             sql: Arc::new(super::postgres::Databases),
             clients: Arc::new(super::clients::SystemClients),
             files: Arc::new(super::files::SystemFiles),
+            disks: Arc::new(super::disk::SystemDisks),
             helpers: Arc::new(super::helpers::SystemHelpers::of(program)),
             network: super::network::system(),
             containers: super::containers::system(),

@@ -22,6 +22,12 @@ impl Vault {
         Self { root: state_dir.join("vault") }
     }
 
+    /// Its folder; not there before something is kept.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Keeps a copy of a file under a name; on the disk when it returns. Keeping it again replaces it. Returns the copy's
     /// SHA-256, hex.
     ///

@@ -3,10 +3,10 @@
 
 use super::scene::Scene;
 use crate::adapters::World;
+use crate::adapters::disk::Form;
 use crate::faults::Cx;
-use crate::faults::service::Service;
 use crate::model::{PinnedTarget, ProcessIdentity, RunId, Template};
-use crate::plan::{Plan, ProcessTarget, ServiceTarget, TargetSpec};
+use crate::plan::{Plan, ProcessTarget, TargetSpec};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -22,8 +22,9 @@ pub(super) async fn resolve(name: &str, spec: &TargetSpec, cx: &Cx<'_>) -> Resul
         TargetSpec::Http(target) => ("http", url_fields(&target.url, 80, cx)),
         TargetSpec::Kv(target) => ("kv", url_fields(&target.url, 80, cx)),
         TargetSpec::Postgres(target) => ("postgres", url_fields(&target.url, 5432, cx)),
-        TargetSpec::Service(target) => ("service", service(name, target, cx).await),
         TargetSpec::Tcp(target) => ("tcp", address_fields(&shown(&target.address, cx))),
+        TargetSpec::File(target) => ("file", path_fields(&target.path, PathKind::File, cx).await),
+        TargetSpec::Directory(target) => ("directory", path_fields(&target.path, PathKind::Directory, cx).await),
     };
     let (processes, fields) = found.map_err(|why| format!("target `{name}`: {why}"))?;
     Ok(PinnedTarget { name: name.to_owned(), kind: kind.to_owned(), processes, fields })
@@ -79,20 +80,6 @@ async fn said_pids(target: &ProcessTarget, cx: &Cx<'_>) -> Result<String, String
     if done.ok { Ok(done.answer) } else { Err(done.detail) }
 }
 
-/// A service that is active, by its main process where it has one.
-async fn service(name: &str, target: &ServiceTarget, cx: &Cx<'_>) -> Result<Found, String> {
-    let service = Service::of(name, target, cx);
-    let state = service.state(cx).await.map_err(|e| e.to_string())?;
-    if !state.active {
-        return Err(format!("{}, so there is nothing to break", state.words));
-    }
-    let mut fields = BTreeMap::from([("name".to_owned(), service.name.clone())]);
-    fields.extend(service.unit().map(|unit| ("unit".to_owned(), unit)));
-    fields.extend(service.target.pidfile.iter().map(|file| ("pidfile".to_owned(), file.to_string())));
-    fields.extend(state.process.iter().map(|process| ("pid".to_owned(), process.pid.to_string())));
-    Ok((state.process.into_iter().collect(), fields))
-}
-
 fn url_fields(url: &Template, port: u16, cx: &Cx<'_>) -> Result<Found, String> {
     let url = shown(url, cx);
     let (scheme, rest) = url.split_once("://").ok_or_else(|| "its URL has no scheme://".to_owned())?;
@@ -112,6 +99,29 @@ fn url_fields(url: &Template, port: u16, cx: &Cx<'_>) -> Result<Found, String> {
         fields.insert("user".to_owned(), login.split(':').next().unwrap_or_default().to_owned());
     }
     Ok((Vec::new(), fields))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PathKind {
+    File,
+    Directory,
+}
+
+/// The path without links, for what is done to a file is done to what the links name.
+async fn path_fields(path: &Template, kind: PathKind, cx: &Cx<'_>) -> Result<Found, String> {
+    let written = cx.scope.base().join(shown(path, cx));
+    let path = std::fs::canonicalize(&written).map_err(|e| format!("cannot find {}: {e}", written.display()))?;
+    let text = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?.to_owned();
+    let form = cx.world.disks.facts(&path).await.map_err(|e| e.to_string())?.map(|f| f.form);
+    match (kind, form) {
+        (PathKind::File, Some(Form::File)) | (PathKind::Directory, Some(Form::Directory)) => {}
+        (PathKind::File, _) => return Err(format!("{text} is no regular file")),
+        (PathKind::Directory, _) => return Err(format!("{text} is no directory")),
+    }
+    let part = |p: Option<&std::ffi::OsStr>| p.unwrap_or_default().to_string_lossy().into_owned();
+    let folder = part(path.parent().map(Path::as_os_str));
+    let fields = [("path", text), ("name", part(path.file_name())), ("folder", folder)];
+    Ok((Vec::new(), fields.map(|(k, v)| (k.to_owned(), v)).into()))
 }
 
 fn address_fields(address: &str) -> Result<Found, String> {

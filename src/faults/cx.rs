@@ -3,9 +3,7 @@
 
 use super::FaultError;
 use crate::adapters::{Command, Fut, Request, Vault, World};
-use crate::model::{
-    CommandSpec, Owner, PinnedTarget, Reference, RequestSpec, RunSpec, TargetRef, TargetSpec, Template,
-};
+use crate::model::{CommandSpec, Owner, PinnedTarget, Reference, RequestSpec, RunSpec, TargetRef, Template};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,13 +34,6 @@ pub trait Scope: Send + Sync {
     /// # Errors
     /// A message that names the target and says why.
     fn url(&self, target: &TargetRef) -> Result<String, String>;
-    /// What a target is, with everything filled in but secrets.
-    ///
-    /// # Errors
-    /// A message that names the target and says why.
-    fn spec(&self, target: &TargetRef) -> Result<TargetSpec, String> {
-        Err(format!("nothing says what `{}` is", target.name()))
-    }
     /// The folder that relative paths start from.
     fn base(&self) -> PathBuf;
     /// Where bytes are kept that must be put back.
@@ -220,7 +211,8 @@ pub fn shell(spec: &RunSpec, base: &Path) -> String {
     }
 }
 
-fn word(text: &str) -> String {
+/// A word as a shell reads it.
+pub(super) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

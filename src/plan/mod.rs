@@ -21,7 +21,7 @@ mod explain;
 mod lower;
 
 pub use crate::model::{
-    AddressTarget, EmbeddedStaging, ProcessTarget, Replication, SecretSource, ServiceSpec, ServiceTarget, TargetSpec,
+    AddressTarget, EmbeddedStaging, PathTarget, ProcessTarget, Replication, SecretSource, ServiceSpec, TargetSpec,
     UrlTarget,
 };
 pub use explain::{Explanation, FaultLine, PhaseLine, StepLine, TargetLine, explain};
@@ -175,10 +175,16 @@ pub const TARGET_KINDS: &[crate::faults::KindInfo] = &[
         schema: || schemars::schema_for!(AddressTarget),
     },
     crate::faults::KindInfo {
-        kind: "service",
-        summary: "a service of this machine: a systemd unit, or a pidfile with what starts it",
+        kind: "file",
+        summary: "a file, by path",
         note: "",
-        schema: || schemars::schema_for!(ServiceTarget),
+        schema: || schemars::schema_for!(PathTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "directory",
+        summary: "a directory and the file system it is on, by path",
+        note: "",
+        schema: || schemars::schema_for!(PathTarget),
     },
 ];
 

@@ -28,6 +28,7 @@ impl Cluster {
             sql: Arc::new(sim()),
             clients: Arc::new(SimClients(Arc::clone(self))),
             files: absent(),
+            disks: absent(),
             helpers: absent(),
             network: absent(),
             containers: absent(),

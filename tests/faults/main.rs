@@ -3,6 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod disk;
 mod process;
-mod service;
 mod support;

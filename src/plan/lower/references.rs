@@ -64,6 +64,7 @@ impl Scope {
                 Some("kv") => Some(&["url"]),
                 Some("postgres") => Some(&["host", "port", "database", "user"]),
                 Some("tcp") => Some(&["address", "host", "port"]),
+                Some("file" | "directory") => Some(&["path", "name", "folder"]),
                 _ => None,
             };
             (kind.unwrap_or_default(), fields)
