@@ -99,6 +99,7 @@ fn named(name: &str) -> &str {
         "RunSpec" => "command or request",
         "WayBack" => "way back",
         "SignalName" => "signal",
+        "Manager" => "`system` or `user`",
         "Percent" => "share",
         "ClientSpec" => "client",
         "ProbeSpec" => "probe",

@@ -126,18 +126,20 @@ impl Scene {
         all.len()
     }
 
+    /// Everything filled in but secrets.
+    fn filled(&self, spec: &TargetSpec) -> TargetSpec {
+        let value = serde_json::to_value(spec).map(|value| journaled(value, &self.cx()));
+        value.and_then(serde_json::from_value).unwrap_or_else(|_| spec.clone())
+    }
+
     /// What goes into an intent.
     pub fn context(&self) -> HealContext {
-        let filled = |spec: &TargetSpec| {
-            let value = serde_json::to_value(spec).map(|value| journaled(value, &self.cx()));
-            value.and_then(serde_json::from_value).unwrap_or_else(|_| spec.clone())
-        };
         HealContext {
             base: self.base.clone(),
             dir: self.dir.clone(),
             state: self.state.clone(),
             secrets: self.sources.clone(),
-            targets: self.targets.iter().map(|(name, spec)| (name.clone(), filled(spec))).collect(),
+            targets: self.targets.iter().map(|(name, spec)| (name.clone(), self.filled(spec))).collect(),
         }
     }
 }
@@ -179,6 +181,11 @@ impl Scope for Scene {
             Some(_) => Err(format!("target `{name}` has no URL")),
             None => Err(format!("there is no target `{name}`")),
         }
+    }
+
+    fn spec(&self, target: &TargetRef) -> Result<TargetSpec, String> {
+        let spec = self.targets.get(target.name()).ok_or_else(|| format!("there is no target `{}`", target.name()))?;
+        Ok(self.filled(spec))
     }
 
     fn base(&self) -> PathBuf {

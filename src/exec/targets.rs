@@ -5,8 +5,9 @@ use super::scene::Scene;
 use crate::adapters::World;
 use crate::adapters::disk::Form;
 use crate::faults::Cx;
+use crate::faults::service::Service;
 use crate::model::{PinnedTarget, ProcessIdentity, RunId, Template};
-use crate::plan::{Plan, ProcessTarget, TargetSpec};
+use crate::plan::{Plan, ProcessTarget, ServiceTarget, TargetSpec};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub(super) async fn resolve(name: &str, spec: &TargetSpec, cx: &Cx<'_>) -> Resul
         TargetSpec::Http(target) => ("http", url_fields(&target.url, 80, cx)),
         TargetSpec::Kv(target) => ("kv", url_fields(&target.url, 80, cx)),
         TargetSpec::Postgres(target) => ("postgres", url_fields(&target.url, 5432, cx)),
+        TargetSpec::Service(target) => ("service", service(name, target, cx).await),
         TargetSpec::Tcp(target) => ("tcp", address_fields(&shown(&target.address, cx))),
         TargetSpec::File(target) => ("file", path_fields(&target.path, PathKind::File, cx).await),
         TargetSpec::Directory(target) => ("directory", path_fields(&target.path, PathKind::Directory, cx).await),
@@ -78,6 +80,20 @@ async fn said_pids(target: &ProcessTarget, cx: &Cx<'_>) -> Result<String, String
     let Some(command) = &target.command else { return Err("it has neither pid, pidfile nor command".to_owned()) };
     let done = cx.run_command(command).await.map_err(|e| e.to_string())?;
     if done.ok { Ok(done.answer) } else { Err(done.detail) }
+}
+
+/// A service that is active, by its main process where it has one.
+async fn service(name: &str, target: &ServiceTarget, cx: &Cx<'_>) -> Result<Found, String> {
+    let service = Service::of(name, target, cx);
+    let state = service.state(cx).await.map_err(|e| e.to_string())?;
+    if !state.active {
+        return Err(format!("{}, so there is nothing to break", state.words));
+    }
+    let mut fields = BTreeMap::from([("name".to_owned(), service.name.clone())]);
+    fields.extend(service.unit().map(|unit| ("unit".to_owned(), unit)));
+    fields.extend(service.target.pidfile.iter().map(|file| ("pidfile".to_owned(), file.to_string())));
+    fields.extend(state.process.iter().map(|process| ("pid".to_owned(), process.pid.to_string())));
+    Ok((state.process.into_iter().collect(), fields))
 }
 
 fn url_fields(url: &Template, port: u16, cx: &Cx<'_>) -> Result<Found, String> {

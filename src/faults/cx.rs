@@ -3,7 +3,9 @@
 
 use super::FaultError;
 use crate::adapters::{Command, Fut, Request, Vault, World};
-use crate::model::{CommandSpec, Owner, PinnedTarget, Reference, RequestSpec, RunSpec, TargetRef, Template};
+use crate::model::{
+    CommandSpec, Owner, PinnedTarget, Reference, RequestSpec, RunSpec, TargetRef, TargetSpec, Template,
+};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,6 +36,13 @@ pub trait Scope: Send + Sync {
     /// # Errors
     /// A message that names the target and says why.
     fn url(&self, target: &TargetRef) -> Result<String, String>;
+    /// What a target is, with everything filled in but secrets.
+    ///
+    /// # Errors
+    /// A message that names the target and says why.
+    fn spec(&self, target: &TargetRef) -> Result<TargetSpec, String> {
+        Err(format!("nothing says what `{}` is", target.name()))
+    }
     /// The folder that relative paths start from.
     fn base(&self) -> PathBuf;
     /// Where bytes are kept that must be put back.

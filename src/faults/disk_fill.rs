@@ -139,6 +139,7 @@ async fn inode(folder: &Path, world: &World) -> Result<Option<u64>, FaultError> 
 
 impl Fault for DiskFill {
     const KIND: &'static str = "disk_fill";
+    const TARGETS: &'static [&'static str] = &["directory"];
     const SUMMARY: &'static str = "fill a file system to a share, to what is left, or by a size";
     const REVERSIBILITY: Reversibility = Reversibility::Reversible;
     type Undo = Undo;

@@ -13,6 +13,8 @@ mod disk_fill;
 mod left;
 mod process_kill;
 mod process_pause;
+pub(crate) mod service;
+mod service_stop;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +25,7 @@ pub use cx::{Cx, Done, Scope, journaled, shell};
 pub use disk_fill::DiskFill;
 pub use process_kill::ProcessKill;
 pub use process_pause::ProcessPause;
+pub use service_stop::ServiceStop;
 
 /// Whether and how the state before a fault comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +84,8 @@ pub trait Fault: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sy
     const SUMMARY: &'static str;
     /// Whether the state before comes back.
     const REVERSIBILITY: Reversibility;
+    /// The kinds of targets that it can act on; any if empty.
+    const TARGETS: &'static [&'static str] = &[];
     /// All that heal needs; journaled before injection, so it holds no secret.
     type Undo: Serialize + DeserializeOwned + Send + Sync;
 
@@ -158,6 +163,11 @@ macro_rules! faults {
             #[must_use]
             pub fn targets(&self) -> Vec<&TargetRef> {
                 match self { $(Self::$variant(f) => f.targets()),+ }
+            }
+            /// The kinds of targets that it can act on; any if empty.
+            #[must_use]
+            pub fn target_kinds(&self) -> &'static [&'static str] {
+                match self { $(Self::$variant(_) => <$ty as Fault>::TARGETS),+ }
             }
             /// What it needs.
             #[must_use]
@@ -288,6 +298,7 @@ fn mismatch() -> FaultError {
 faults! {
     ProcessKill(ProcessKill) = "process_kill",
     ProcessPause(ProcessPause) = "process_pause",
+    ServiceStop(ServiceStop) = "service_stop",
     DiskFill(DiskFill) = "disk_fill",
     Command(CommandFault) = "command",
 }

@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessKill {
-    /// A target of kind `process`.
+    /// A target of kind `process` or `service`.
     pub target: TargetRef,
     /// The signal, by name or number; KILL if not given.
     #[serde(default = "kill", deserialize_with = "ending")]
@@ -112,7 +112,7 @@ impl ProcessKill {
     }
 }
 
-fn word(state: ProcessState) -> &'static str {
+pub(super) fn word(state: ProcessState) -> &'static str {
     match state {
         ProcessState::Running => "runs",
         ProcessState::Stopped => "is frozen",
@@ -132,6 +132,7 @@ impl Fault for ProcessKill {
     const KIND: &'static str = "process_kill";
     const SUMMARY: &'static str = "kill processes with a signal";
     const REVERSIBILITY: Reversibility = Reversibility::Reversible;
+    const TARGETS: &'static [&'static str] = &["process", "service"];
     type Undo = Undo;
 
     fn targets(&self) -> Vec<&TargetRef> {

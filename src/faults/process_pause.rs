@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessPause {
-    /// A target of kind `process`.
+    /// A target of kind `process` or `service`.
     pub target: TargetRef,
     /// Freeze the children too, parents first; also those that are born meanwhile.
     #[serde(default)]
@@ -35,6 +35,7 @@ impl Fault for ProcessPause {
     const KIND: &'static str = "process_pause";
     const SUMMARY: &'static str = "freeze processes (SIGSTOP) until they are let go (SIGCONT)";
     const REVERSIBILITY: Reversibility = Reversibility::Reversible;
+    const TARGETS: &'static [&'static str] = &["process", "service"];
     type Undo = Undo;
 
     fn targets(&self) -> Vec<&TargetRef> {

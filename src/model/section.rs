@@ -1,6 +1,6 @@
 //! Parameters that stand in sections of a playbook and are no kinds of a registry: targets, secrets, staging, service.
 
-use super::{CommandSpec, Dur, Percent, Template};
+use super::{CommandSpec, Dur, Percent, RunSpec, Template};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,8 @@ pub enum TargetSpec {
     Postgres(UrlTarget),
     /// A TCP port. Fields: `address`, `host`, `port`.
     Tcp(AddressTarget),
+    /// A service of this machine. Fields: `unit` or `pidfile`, `pid`, `name`.
+    Service(ServiceTarget),
     /// A regular file. Fields: `path`, `name`, `folder`.
     File(PathTarget),
     /// A directory, and with it the file system it is on. Fields: `path`, `name`.
@@ -46,6 +48,7 @@ impl TargetSpec {
             Self::Kv(_) => "kv",
             Self::Postgres(_) => "postgres",
             Self::Tcp(_) => "tcp",
+            Self::Service(_) => "service",
             Self::File(_) => "file",
             Self::Directory(_) => "directory",
         }
@@ -65,6 +68,41 @@ pub struct ProcessTarget {
     /// A command that prints a pid per line; lines like `name=pg1` become fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<CommandSpec>,
+}
+
+/// A service of this machine: a systemd unit, or a pidfile with what starts it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceTarget {
+    /// A systemd unit, like `nginx.service`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub systemd: Option<Template>,
+    /// Which systemd: the machine's or the user's; `system` if not given.
+    #[serde(default)]
+    pub manager: Manager,
+    /// Without systemd: a file with the service's pid in its first line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pidfile: Option<Template>,
+    /// Starts it; needed with `pidfile`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<RunSpec>,
+    /// Stops it; TERM to the pid if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<RunSpec>,
+    /// It is killed when it has not stopped after this; 10s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<Dur>,
+}
+
+/// Whose systemd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Manager {
+    /// The machine's.
+    #[default]
+    System,
+    /// The user's own.
+    User,
 }
 
 /// Something with a URL.

@@ -51,7 +51,7 @@ impl FromStr for SignalName {
         let short = SYNONYMS.iter().find(|(other, _)| *other == short).map_or(short, |(_, name)| name);
         let found = by_number.or_else(|| NAMES.iter().find(|name| **name == short));
         found.map(|name| Self(name)).ok_or_else(|| match upper.parse::<u32>() {
-            Ok(32..=64) => format!("{upper} is a real-time signal, and only the standard ones, 1 to 31, can be sent"),
+            Ok(32..=64) => format!("{upper} is a real-time signal; write a standard one, 1 to 31"),
             _ => format!("`{text}` is no signal; write a name or a number, like TERM, SIGHUP or 9"),
         })
     }

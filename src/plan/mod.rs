@@ -21,8 +21,8 @@ mod explain;
 mod lower;
 
 pub use crate::model::{
-    AddressTarget, EmbeddedStaging, PathTarget, ProcessTarget, Replication, SecretSource, ServiceSpec, TargetSpec,
-    UrlTarget,
+    AddressTarget, EmbeddedStaging, PathTarget, ProcessTarget, Replication, SecretSource, ServiceSpec, ServiceTarget,
+    TargetSpec, UrlTarget,
 };
 pub use explain::{Explanation, FaultLine, PhaseLine, StepLine, TargetLine, explain};
 pub use lower::{Inputs, compile, lower};
@@ -173,6 +173,12 @@ pub const TARGET_KINDS: &[crate::faults::KindInfo] = &[
         summary: "a TCP port, by address",
         note: "",
         schema: || schemars::schema_for!(AddressTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "service",
+        summary: "a service of this machine: a systemd unit, or a pidfile with what starts it",
+        note: "",
+        schema: || schemars::schema_for!(ServiceTarget),
     },
     crate::faults::KindInfo {
         kind: "file",

@@ -5,4 +5,5 @@
 
 mod disk;
 mod process;
+mod service;
 mod support;

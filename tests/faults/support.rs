@@ -4,7 +4,7 @@ use blackstart::adapters::{Fut, Vault, World};
 use blackstart::event::{Event, What};
 use blackstart::faults::{self, Cx, FaultSpec, PreparedFault, Scope, journaled};
 use blackstart::journal;
-use blackstart::model::{FaultId, Owner, PinnedTarget, Reference, RunId, TargetRef};
+use blackstart::model::{FaultId, Owner, PinnedTarget, Reference, RunId, TargetRef, TargetSpec};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -23,6 +23,7 @@ pub struct Place {
     run: RunId,
     find: BTreeMap<String, Find>,
     found: Mutex<BTreeMap<String, PinnedTarget>>,
+    specs: BTreeMap<String, TargetSpec>,
 }
 
 impl Place {
@@ -31,12 +32,18 @@ impl Place {
         let folder = tempfile::Builder::new().prefix("blackstart-faults.").tempdir_in("/var/tmp").unwrap();
         let run = RunId(folder.path().file_name().unwrap().to_string_lossy().into_owned());
         let world = World::system_with(Some(env!("CARGO_BIN_EXE_blackstart").into()));
-        Self { world, folder, run, find: BTreeMap::new(), found: Mutex::default() }
+        Self { world, folder, run, find: BTreeMap::new(), found: Mutex::default(), specs: BTreeMap::new() }
     }
 
     /// With a target that is found like this.
     pub fn with(mut self, name: &str, find: impl Fn() -> Result<PinnedTarget, String> + Send + Sync + 'static) -> Self {
         self.find.insert(name.to_owned(), Box::new(find));
+        self
+    }
+
+    /// With a target as a playbook writes it, for faults that ask what it is.
+    pub fn described(mut self, name: &str, target: serde_json::Value) -> Self {
+        self.specs.insert(name.to_owned(), serde_json::from_value(target).expect("a target"));
         self
     }
 
@@ -100,6 +107,10 @@ impl Scope for Place {
 
     fn url(&self, target: &TargetRef) -> Result<String, String> {
         Err(format!("`{}` has no URL", target.name()))
+    }
+
+    fn spec(&self, target: &TargetRef) -> Result<TargetSpec, String> {
+        self.specs.get(target.name()).cloned().ok_or_else(|| format!("no target `{}`", target.name()))
     }
 
     fn base(&self) -> PathBuf {

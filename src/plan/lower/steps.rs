@@ -164,20 +164,13 @@ impl Lower<'_> {
         let fault = cx.decode::<FaultSpec>(ast.value, "inject")?;
         for target in fault.targets() {
             let at = ast.value.find_text(target.name()).unwrap_or(ast.value.region);
-            let kinds: &[&str] = match fault.kind().split_once('_').map(|(family, _)| family) {
-                Some("process") => &["process"],
-                Some("disk") => &["directory"],
-                Some("file") => &["file"],
-                Some("container") => &["container"],
-                _ => &[],
-            };
-            target_of_kind(cx, target.name(), at, kinds, &format!("`{}` acts on", fault.kind()));
+            target_of_kind(cx, target.name(), at, fault.target_kinds(), &format!("`{}` acts on", fault.kind()));
         }
         if let FaultSpec::ProcessKill(kill) = &fault
             && let Some(alive) = &kill.alive
         {
             let at = ast.value.find_text(alive).unwrap_or(ast.value.region);
-            target_of_kind(cx, alive, at, &["process"], "`alive` looks at");
+            target_of_kind(cx, alive, at, fault.target_kinds(), "`alive` looks at");
         }
         let way_back = way_back.flatten();
         self.irreversible(ast, &fault, acknowledged, way_back.as_deref());

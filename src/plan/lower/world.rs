@@ -3,7 +3,7 @@
 use super::Cx;
 use super::references::{self, Stage, no_steps};
 use crate::model::CommandSpec;
-use crate::plan::{EmbeddedStaging, SecretSource, StagingPlan, TargetPlan, TargetSpec};
+use crate::plan::{EmbeddedStaging, SecretSource, ServiceTarget, StagingPlan, TargetPlan, TargetSpec};
 use crate::playbook::ast::DrillAst;
 use crate::playbook::fields::Fields;
 use crate::playbook::is_snake;
@@ -55,6 +55,9 @@ pub(super) fn targets(cx: &Cx<'_>, sections: &DrillAst<'_>, environment: Option<
 }
 
 fn one_way_to_find_it(cx: &Cx<'_>, spec: &TargetSpec, node: &Node) {
+    if let TargetSpec::Service(service) = spec {
+        one_way_to_manage_it(cx, service, node);
+    }
     let TargetSpec::Process(process) = spec else { return };
     let ways = [process.pid.is_some(), process.pidfile.is_some(), process.command.is_some()];
     if ways.iter().filter(|w| **w).count() != 1 {
@@ -66,11 +69,34 @@ fn one_way_to_find_it(cx: &Cx<'_>, spec: &TargetSpec, node: &Node) {
     }
 }
 
+fn one_way_to_manage_it(cx: &Cx<'_>, service: &ServiceTarget, node: &Node) {
+    let own = service.start.is_some() || service.stop.is_some() || service.patience.is_some();
+    match (&service.systemd, &service.pidfile) {
+        (Some(_), None) if own => cx.wrong(
+            node.region,
+            "systemd starts and stops a unit itself",
+            "take `start`, `stop` and `patience` out, or write `pidfile` instead of `systemd`",
+        ),
+        (Some(_), None) => {}
+        (None, Some(_)) if service.start.is_none() => cx.wrong(
+            node.region,
+            "nothing is known that starts this service again",
+            "add `start: {command: [./start.sh]}`",
+        ),
+        (None, Some(_)) => {}
+        _ => cx.wrong(
+            node.region,
+            "a service is managed in exactly one way",
+            "write `systemd: UNIT`, or `pidfile: FILE` with `start: {command: […]}`",
+        ),
+    }
+}
+
 fn host_is_allowed(cx: &Cx<'_>, spec: &TargetSpec, node: &Node, environment: Option<&str>) {
     let template = match spec {
         TargetSpec::Http(t) | TargetSpec::Kv(t) | TargetSpec::Postgres(t) => &t.url,
         TargetSpec::Tcp(t) => &t.address,
-        TargetSpec::Process(_) | TargetSpec::File(_) | TargetSpec::Directory(_) => return,
+        TargetSpec::Process(_) | TargetSpec::Service(_) | TargetSpec::File(_) | TargetSpec::Directory(_) => return,
     };
     let shown = template.to_string();
     let at = node.find_text(&shown).unwrap_or(node.region);
