@@ -1,6 +1,7 @@
 //! Environments, their guard rails, and where things are kept: the configuration file `blackstart.yaml`.
 //! Finding and reading the file is the command line's business.
 
+use crate::model::Dur;
 use crate::playbook::{self, Diagnostic, Diagnostics, SourceText, Sources};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,10 +22,31 @@ pub struct Config {
     /// Where open faults are remembered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<PathBuf>,
+    /// What stops every drill at once, besides `blackstart kill-switch on`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kill_switch: Option<KillSwitch>,
     /// Where it was read from; nothing for the built-in one.
     #[serde(skip)]
     #[schemars(skip)]
     pub path: Option<PathBuf>,
+}
+
+/// What stops every drill at once, and lets no new one begin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KillSwitch {
+    /// Engaged while this file exists; its first line is the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+    /// Engaged unless this URL answers `{"engaged": false}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The URL is asked that often; 2s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Dur>,
+    /// So many times in a row it may fail to answer; 2 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerate: Option<u32>,
 }
 
 /// An environment.
@@ -45,7 +67,7 @@ pub const EMBEDDED: &str = "embedded";
 impl Default for Config {
     fn default() -> Self {
         let environments = BTreeMap::from([(EMBEDDED.to_owned(), Environment::default())]);
-        Self { environments, reports: None, state_dir: None, path: None }
+        Self { environments, reports: None, state_dir: None, kill_switch: None, path: None }
     }
 }
 

@@ -212,6 +212,9 @@ pub enum What {
     PreflightFailed {
         /// In plain words, with what to do.
         reasons: Vec<String>,
+        /// Nothing is wrong: another drill has a target, or the kill switch is engaged.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        held: bool,
     },
     /// Always the last event.
     RunEnded {
@@ -408,6 +411,8 @@ pub enum AbortCause {
     Journal(String),
     /// A workload was not healthy at baseline, or the steady state did not hold.
     NotSteady(String),
+    /// The kill switch was engaged; the reason that stands there.
+    KillSwitch(String),
 }
 
 /// Why the runner's own view cannot be trusted.

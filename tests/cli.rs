@@ -9,6 +9,8 @@ mod answers;
 mod disk;
 #[path = "cli/drill.rs"]
 mod drill;
+#[path = "cli/held.rs"]
+mod held;
 #[path = "cli/runs.rs"]
 mod runs;
 #[path = "cli/signals.rs"]

@@ -51,7 +51,7 @@ fn ending(analysis: &Analysis, story: &Story, record: &Record, reasons: &mut Vec
     let told = !story.aborts.is_empty() || story.end.is_none() || !story.preflight.is_empty();
     match analysis.state {
         RunState::Aborted if !told => reasons.push(inconclusive("the run was aborted".to_owned())),
-        RunState::NotRun if !told => reasons.push(inconclusive("nothing was run".to_owned())),
+        RunState::NotRun | RunState::Held if !told => reasons.push(inconclusive("nothing was run".to_owned())),
         RunState::Dirty if story.end.is_some() && !story.faults.iter().any(FaultStory::open) => {
             reasons.push(inconclusive("the run did not end clean".to_owned()));
         }
@@ -69,6 +69,7 @@ fn aborted(cause: &AbortCause) -> String {
         AbortCause::Step(step) => format!("stopped by the step `{step}`"),
         AbortCause::Journal(error) => format!("stopped: the journal could not be written ({error})"),
         AbortCause::NotSteady(why) => format!("not steady before the outage: {why}"),
+        AbortCause::KillSwitch(why) => format!("stopped by the kill switch: {why}"),
     }
 }
 

@@ -138,7 +138,7 @@ impl Story {
             What::ReadBack(done) => self.read_backs.push(done.clone()),
             What::AbortRequested { cause } => self.aborts.push(cause.clone()),
             What::GuardBroken { guard, detail } => self.guards.push((guard.clone(), detail.clone())),
-            What::PreflightFailed { reasons } => self.preflight.extend(reasons.iter().cloned()),
+            What::PreflightFailed { reasons, .. } => self.preflight.extend(reasons.iter().cloned()),
             What::StagingDown { error: Some(error) } => self.staging_errors.push(error.clone()),
             What::Note { text } => self.notes.push(text.clone()),
             What::RunEnded { state, error, .. } => {

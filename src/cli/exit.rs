@@ -133,6 +133,7 @@ impl Exit {
             (RunState::Dirty, _) => Self::NotHealed,
             (RunState::Aborted, _) => Self::Aborted,
             (RunState::NotRun, _) => Self::Preflight,
+            (RunState::Held, _) => Self::NotRun,
             (RunState::Ended, Verdict::Pass) => Self::Pass,
             (RunState::Ended, Verdict::Inconclusive) => Self::Inconclusive,
             (RunState::Ended, Verdict::Fail) => Self::Fail,

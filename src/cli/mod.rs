@@ -11,6 +11,8 @@ mod files;
 mod helper;
 mod host_seal;
 mod init;
+mod install_recovery;
+mod kill_switch;
 mod kv;
 mod list;
 mod man;
@@ -57,6 +59,10 @@ enum Command {
     Status(status::Args),
     /// Heal what runs left open
     Recover(recover::Args),
+    /// Heal at every boot what a run left open: a systemd unit
+    InstallRecovery(install_recovery::Args),
+    /// Stop every drill at once, and let none begin until it is released
+    KillSwitch(kill_switch::Args),
     /// Write a commented playbook to begin with
     Init(init::Args),
     /// Say which faults, probes, workloads, restores and targets a playbook can use
@@ -112,6 +118,8 @@ impl Command {
             Self::Analyze(args) => analyze::run(&args, terminal),
             Self::Status(args) => status::run(&args, terminal),
             Self::Recover(args) => recover::run(&args, terminal),
+            Self::InstallRecovery(args) => install_recovery::run(&args, terminal),
+            Self::KillSwitch(args) => kill_switch::run(&args, terminal),
             Self::Validate(args) => validate::run(&args, terminal),
             Self::Init(args) => init::run(&args, terminal),
             Self::Schema(args) => Ok(schema::run(&args, terminal)),

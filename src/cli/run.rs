@@ -11,7 +11,8 @@ use crate::adapters::World;
 use crate::adapters::host::{self, Durability};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::exec::{self, AnswerFile, Answers, Finished, Nobody, RunError, RunOptions, StopSignal};
+use crate::event::AbortCause;
+use crate::exec::{self, AnswerFile, Answers, Finished, KillSwitch, Nobody, RunError, RunOptions, StopSignal};
 use crate::model::{RunId, RunState};
 use crate::playbook::{AfterFailure, Window};
 use crate::staging::Embedded;
@@ -179,8 +180,14 @@ impl Runner<'_> {
         let observer: Arc<dyn exec::Observer> = progress.clone();
         let finished = self.runtime.block_on(async {
             let again = tokio::spawn(told_again(self.stop.clone(), progress.clone()));
+            let switch = tokio::spawn(engaged_by_signal(self.stop.clone(), options.state_dir.clone()));
             let finished = exec::run(&drill.plan, &self.world, &options, observer, self.stop.clone()).await;
             again.abort();
+            if self.stop.requested().is_some() {
+                drop(switch.await);
+            } else {
+                switch.abort();
+            }
             finished
         });
         progress.end();
@@ -201,6 +208,7 @@ impl Runner<'_> {
         };
         let mut options = RunOptions::new(reports.unwrap_or_else(|| "reports".into()), state_dir, run, host);
         options.answers = answers;
+        options.kill_switch = kill_switch(&drill.config, options.kill_switch);
         options.embedded = Arc::new(|staging, dir| {
             let me = std::env::current_exe().unwrap_or_else(|_| "blackstart".into());
             let mut words = vec![me.to_string_lossy().into_owned()];
@@ -245,6 +253,15 @@ impl Runner<'_> {
     }
 }
 
+/// A kill switch that came as a signal holds for every other run, too, until somebody releases it.
+async fn engaged_by_signal(stop: StopSignal, state_dir: PathBuf) {
+    stop.wait().await;
+    if let Some(AbortCause::KillSwitch(why)) = stop.requested() {
+        // The run that was told stops in any case.
+        drop(exec::engage(&state_dir, &why));
+    }
+}
+
 /// A second Ctrl-C does not skip healing; it is told how to force the end, and what that means.
 async fn told_again(stop: StopSignal, progress: Arc<Progress>) {
     let mut told = 1;
@@ -266,6 +283,7 @@ fn exit_of(finished: &Finished) -> Exit {
         (Some(RunError::OpenFault { .. } | RunError::Unreadable { .. } | RunError::NotHealed(_)), _) => Exit::NotHealed,
         (_, RunState::Dirty) => Exit::NotHealed,
         (Some(RunError::Internal(_)), _) => Exit::Internal,
+        (Some(RunError::Held(_)), _) | (None, RunState::Held) => Exit::NotRun,
         (Some(RunError::Preflight(_)), _) | (None, RunState::NotRun) => Exit::Preflight,
         (None, RunState::Aborted) => Exit::Aborted,
         (None, RunState::Ended) => Exit::Pass,
@@ -279,8 +297,23 @@ fn complaint(error: &RunError, exit: Exit) -> Complaint {
         RunError::Preflight(_) => {
             complaint.mend("blackstart doctor, to see what this machine lacks; nothing was touched")
         }
-        RunError::OpenFault { .. } | RunError::Unreadable { .. } | RunError::Internal(_) => complaint,
+        RunError::OpenFault { .. } | RunError::Unreadable { .. } | RunError::Internal(_) | RunError::Held(_) => {
+            complaint
+        }
     }
+}
+
+/// With what the configuration adds to the file in the state directory.
+fn kill_switch(config: &Config, mut switch: KillSwitch) -> KillSwitch {
+    let Some(given) = &config.kill_switch else { return switch };
+    if let Some(file) = beside(config, given.file.as_ref()) {
+        switch = switch.or_file(file);
+    }
+    if let Some(url) = &given.url {
+        let every = given.every.map_or(Duration::from_secs(2), |every| every.0);
+        switch = switch.or_url(url.clone(), every, given.tolerate.unwrap_or(2));
+    }
+    switch
 }
 
 /// May the state directory be in memory?

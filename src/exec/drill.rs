@@ -2,6 +2,7 @@
 
 use super::fault::OpenFault;
 use super::load::Load;
+use super::lock::Lock;
 use super::options::RunOptions;
 use super::record::Record;
 use super::scene::Scene;
@@ -51,6 +52,8 @@ pub(super) struct Progress {
     pub steps: BTreeMap<String, StepDone>,
     /// What brings the staging down.
     pub staging: Option<Up>,
+    /// The targets that are this drill's alone.
+    pub locks: Vec<Lock>,
     /// Did the system save itself, as the playbook expected?
     pub failed_over: bool,
     /// Was the early read-back tried?
@@ -76,6 +79,8 @@ pub(super) struct StepDone {
 pub(super) enum Broken {
     /// Nothing was touched, and these are the reasons.
     Preflight(Vec<String>),
+    /// Nothing was touched: another drill has a target.
+    Held(Vec<String>),
     /// Somebody wished it to stop.
     Stopped,
 }

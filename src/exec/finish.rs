@@ -25,13 +25,18 @@ impl Drill<'_> {
     /// Ends the run. `conducted` is how the drill itself ended.
     pub async fn finish(&self, conducted: Result<Result<(), Broken>, String>) -> Finished {
         let mut panics = Vec::new();
-        let mut reasons = Vec::new();
+        let (mut reasons, mut held) = (Vec::new(), RunState::NotRun);
         let whole = match conducted {
             Ok(Ok(())) => true,
             Ok(Err(Broken::Stopped)) => false,
             Ok(Err(Broken::Preflight(why))) => {
-                self.note(What::PreflightFailed { reasons: why.clone() });
+                self.note(What::PreflightFailed { reasons: why.clone(), held: false });
                 reasons = why;
+                false
+            }
+            Ok(Err(Broken::Held(why))) => {
+                self.note(What::PreflightFailed { reasons: why.clone(), held: true });
+                (reasons, held) = (why, RunState::Held);
                 false
             }
             Err(panic) => {
@@ -47,7 +52,7 @@ impl Drill<'_> {
         }
         panics.extend(caught(self.close_down(whole)).await.err());
         self.end_phase();
-        self.end_record(reasons, panics)
+        self.end_record((reasons, held), panics)
     }
 
     /// Heals what is open.
@@ -83,14 +88,14 @@ impl Drill<'_> {
     }
 
     /// The last event, and what the caller is told.
-    fn end_record(&self, reasons: Vec<String>, panics: Vec<String>) -> Finished {
+    fn end_record(&self, (reasons, not_run): (Vec<String>, RunState), panics: Vec<String>) -> Finished {
         self.note_abort();
         let open = self.open_faults();
         let error = panics.first().cloned();
         let state = if !open.is_empty() {
             RunState::Dirty
         } else if !reasons.is_empty() {
-            RunState::NotRun
+            not_run
         } else if error.is_some() || self.stop.requested().is_some() {
             RunState::Aborted
         } else {
@@ -108,6 +113,7 @@ impl Drill<'_> {
         let error = match (state, error.or_else(|| self.record.failure())) {
             (RunState::Dirty, _) => Some(RunError::NotHealed(by_hand)),
             (RunState::NotRun, _) => Some(RunError::Preflight(reasons)),
+            (RunState::Held, _) => Some(RunError::Held(reasons)),
             (_, Some(why)) => Some(RunError::Internal(why)),
             (_, None) => None,
         };

@@ -5,12 +5,15 @@
 //! and looked at, or named as open, on every way out: end, abort, error, panic.
 
 mod ask;
+mod budget;
 mod context;
 mod drill;
 mod fault;
 mod finish;
 mod heal;
+mod kill_switch;
 mod load;
+mod lock;
 mod options;
 mod output;
 mod phases;
@@ -35,6 +38,7 @@ mod when;
 mod tests;
 
 pub use ask::{Answer, AnswerFile, Answers, Nobody};
+pub use kill_switch::{KillSwitch, engage, release};
 pub use options::{Embedded, Finished, Limits, Observer, RunError, RunOptions, Silent, new_run_id};
 pub use recover::{Recovered, StillOpen, recover};
 pub use run::run;

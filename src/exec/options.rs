@@ -1,6 +1,7 @@
 //! What a run is given besides its plan, and what it gives back.
 
 use super::ask::{Answers, Nobody};
+use super::kill_switch::KillSwitch;
 use crate::event::{Event, HostSeal};
 use crate::model::{FaultId, RunId, RunState, WorkloadStats};
 use crate::plan::EmbeddedStaging;
@@ -29,6 +30,8 @@ pub struct RunOptions {
     pub embedded: Embedded,
     /// Answers `ask` steps.
     pub answers: Arc<dyn Answers>,
+    /// What stops every run at once.
+    pub kill_switch: KillSwitch,
     /// How long things may take that a playbook does not say.
     pub limits: Limits,
 }
@@ -39,7 +42,8 @@ impl RunOptions {
     pub fn new(reports_dir: PathBuf, state_dir: PathBuf, run: RunId, host: HostSeal) -> Self {
         let embedded: Embedded = Arc::new(|_, _| Vec::new());
         let (answers, limits) = (Arc::new(Nobody), Limits::default());
-        Self { reports_dir, state_dir, run, host, embedded, answers, limits }
+        let kill_switch = KillSwitch::of(&state_dir);
+        Self { reports_dir, state_dir, run, host, embedded, answers, kill_switch, limits }
     }
 }
 
@@ -140,6 +144,9 @@ pub enum RunError {
     /// Something was missing before anything was touched.
     #[error("{}", .0.join("\n"))]
     Preflight(Vec<String>),
+    /// Another drill has a target, or the kill switch is engaged; nothing was touched.
+    #[error("{}", .0.join("\n"))]
+    Held(Vec<String>),
     /// Faults of this run are open.
     #[error("{}", open_faults(.0))]
     NotHealed(Vec<(FaultId, String)>),

@@ -1,10 +1,11 @@
 //! The phases of a drill up to its verification, in their order. What always happens at the end is in `finish`.
 
 use super::drill::{Broken, Drill};
+use super::lock::{self, Holder};
 use super::step::Flow;
 use super::{secrets, targets};
 use crate::event::{Phase, What};
-use crate::model::{Mono, Span};
+use crate::model::{Mono, PinnedTarget, Span};
 use crate::plan::{StepPlan, Verb};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -52,8 +53,24 @@ impl Drill<'_> {
                 return Err(Broken::Preflight(unreached));
             }
         }
+        self.lock(&found)?;
         self.scene.set_found(&found);
         self.note(What::TargetsResolved { targets: found, pinned: pin == Pin::Now });
+        Ok(())
+    }
+
+    /// One drill per target at a time.
+    fn lock(&self, found: &[PinnedTarget]) -> Result<(), Broken> {
+        let until = self.world.clock.stamp().wall + self.plan.max_duration;
+        let holder = |target| Holder {
+            target,
+            run: self.options.run.clone(),
+            pid: std::process::id(),
+            until: until.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        };
+        let mut progress = self.progress();
+        let taken = lock::take(&self.options.state_dir, &self.index, lock::keys(found), holder, &progress.locks);
+        progress.locks.extend(taken.map_err(Broken::Held)?);
         Ok(())
     }
 

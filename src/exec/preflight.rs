@@ -7,7 +7,7 @@ use crate::adapters::{self, host};
 use crate::clock::Clock;
 use crate::faults::Cx;
 use crate::journal::{self, state::Index};
-use crate::plan::{Plan, StagingPlan, StepPlan, Verb};
+use crate::plan::{GuardCheck, Plan, StagingPlan, StepPlan, Verb};
 use chrono::Datelike;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -93,7 +93,11 @@ fn missing_programs(plan: &Plan, cx: &Cx<'_>) -> Vec<String> {
     };
     plan.targets.values().for_each(|t| add(serde_json::to_value(&t.spec)));
     plan.workloads.iter().for_each(|w| add(serde_json::to_value(&w.spec)));
-    plan.guards.iter().for_each(|g| add(serde_json::to_value(&g.probe)));
+    plan.guards.iter().for_each(|g| {
+        if let GuardCheck::Probe(probe) = &g.check {
+            add(serde_json::to_value(probe));
+        }
+    });
     plan.secrets.values().for_each(|s| add(serde_json::to_value(s)));
     if let Some(StagingPlan::Commands { up, down }) = &plan.staging {
         add(serde_json::to_value(up));

@@ -69,7 +69,7 @@ impl Redactor {
             }
             What::ReadBack(done) => done.error.iter_mut().for_each(|t| self.text(t)),
             What::Note { text } => self.text(text),
-            What::PreflightFailed { reasons } => reasons.iter_mut().for_each(|t| self.text(t)),
+            What::PreflightFailed { reasons, .. } => reasons.iter_mut().for_each(|t| self.text(t)),
             What::PhaseStarted { .. }
             | What::PhaseEnded { .. }
             | What::WorkloadStarted { .. }

@@ -26,9 +26,16 @@ pub async fn run(
     let stop = stop.child();
     let refused = |error| {
         let dirty = matches!(error, RunError::OpenFault { .. } | RunError::Unreadable { .. });
-        let state = if dirty { RunState::Dirty } else { RunState::NotRun };
+        let state = match &error {
+            RunError::Held(_) => RunState::Held,
+            _ if dirty => RunState::Dirty,
+            _ => RunState::NotRun,
+        };
         Finished { dir: None, state, error: Some(error) }
     };
+    if let Some(why) = options.kill_switch.forbids(world).await {
+        return refused(RunError::Held(vec![why]));
+    }
     let (dir, index, journal) = match begin(plan, world, options) {
         Ok(begun) => begun,
         Err(error) => return refused(error),

@@ -28,6 +28,7 @@ impl Drill<'_> {
     pub async fn steps(&self, steps: &[StepPlan], first_round: u32) -> Flow {
         let mut failed: Option<&StepId> = None;
         for step in steps {
+            self.look_at_switch();
             if self.stop.requested().is_some() {
                 return Flow::Stopped;
             }

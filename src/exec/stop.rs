@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+/// This signal is no wish of one run: it engages the kill switch.
+const KILL_SWITCH: &str = "SIGUSR1";
+
 /// Asks a run to stop: it heals, brings its staging down and ends. Clones are the same wish.
 #[derive(Debug, Clone)]
 pub struct StopSignal {
@@ -74,7 +77,8 @@ impl StopSignal {
         })
     }
 
-    /// From now on Ctrl-C, SIGTERM and SIGHUP are wishes, as long as the runtime lives.
+    /// From now on Ctrl-C, SIGTERM and SIGHUP are wishes, and SIGUSR1 engages the kill switch, as long as the runtime
+    /// lives.
     ///
     /// # Errors
     /// When the system lets no handler be installed.
@@ -83,12 +87,16 @@ impl StopSignal {
             (SignalKind::interrupt(), "SIGINT"),
             (SignalKind::terminate(), "SIGTERM"),
             (SignalKind::hangup(), "SIGHUP"),
+            (SignalKind::user_defined1(), KILL_SWITCH),
         ];
         for (kind, name) in kinds {
             let (mut signals, stop) = (signal(kind)?, self.clone());
             tokio::spawn(async move {
                 while signals.recv().await.is_some() {
-                    stop.trigger(AbortCause::Signal(name.to_owned()));
+                    stop.trigger(match name {
+                        KILL_SWITCH => AbortCause::KillSwitch(format!("SIGUSR1 to pid {}", std::process::id())),
+                        name => AbortCause::Signal(name.to_owned()),
+                    });
                 }
             });
         }

@@ -1,11 +1,13 @@
 //! What goes on beside the phases all the while: live figures, guards, deadlines of faults, the clock, the limit of the
 //! whole drill, and the wish to stop. Nothing here ends by itself.
 
+use super::budget::Used;
 use super::drill::Drill;
+use super::kill_switch::Asked;
 use crate::clock::Clock;
 use crate::event::{AbortCause, HealCause, StallCause, What};
 use crate::model::{Mono, Span};
-use crate::plan::GuardPlan;
+use crate::plan::{GuardCheck, GuardPlan};
 use futures_util::future::join_all;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,6 +18,7 @@ const DEADLINE_EVERY: Duration = Duration::from_millis(50);
 /// A smaller change of one clock against another is how clocks are kept right.
 const STEP: i64 = 50_000_000;
 const READINGS: u32 = 5;
+const SWITCH_EVERY: Duration = Duration::from_millis(200);
 
 /// How the clocks of this machine stand to one another.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +64,8 @@ impl Drill<'_> {
     /// Watches until it is dropped.
     pub async fn watch(&self) {
         let guards = join_all(self.plan.guards.iter().map(|guard| self.guard(guard)));
-        tokio::join!(self.figures(), self.clocks(), self.deadlines(), self.whole(), self.wishes(), guards);
+        let switch = async { tokio::join!(self.switch_files(), self.switch_url()) };
+        tokio::join!(self.figures(), self.clocks(), self.deadlines(), self.whole(), self.wishes(), guards, switch);
     }
 
     async fn every(&self, time: Duration) -> Mono {
@@ -81,26 +85,37 @@ impl Drill<'_> {
     }
 
     async fn guard(&self, guard: &GuardPlan) {
-        let mut broken = 0;
+        let (mut broken, mut used) = (0, Used::default());
         loop {
             self.every(guard.every).await;
             if !self.armed.load(Ordering::SeqCst) {
                 continue;
             }
-            let detail = match guard.probe.sample(&self.scene.cx()).await {
-                Ok(sample) if sample.holds => {
-                    broken = 0;
-                    continue;
-                }
-                Ok(sample) => sample.detail,
-                // A guard that cannot see protects nothing.
-                Err(error) => error.to_string(),
+            let Err(detail) = self.holds(guard, &mut used).await else {
+                broken = 0;
+                continue;
             };
             broken += 1;
             if broken > guard.tolerate && self.stop.requested().is_none() && self.armed.load(Ordering::SeqCst) {
                 self.note(What::GuardBroken { guard: guard.name.clone(), detail });
                 self.stop.trigger(AbortCause::Guard(guard.name.clone()));
                 return;
+            }
+        }
+    }
+
+    /// What is wrong with it now.
+    async fn holds(&self, guard: &GuardPlan, used: &mut Used) -> Result<(), String> {
+        match &guard.check {
+            GuardCheck::Probe(probe) => match probe.sample(&self.scene.cx()).await {
+                Ok(sample) if sample.holds => Ok(()),
+                Ok(sample) => Err(sample.detail),
+                // A guard that cannot see protects nothing.
+                Err(error) => Err(error.to_string()),
+            },
+            GuardCheck::Budget(budget) => {
+                let (now, all) = (self.now(), self.load.stats(self.now()));
+                used.look(budget, all.iter().find(|stats| stats.workload.as_str() == budget.workload), now)
             }
         }
     }
@@ -125,6 +140,40 @@ impl Drill<'_> {
             for open in self.open_faults() {
                 if now >= open.deadline && !open.is_stuck() {
                     let _named_at_the_end = self.heal(&open, HealCause::Deadline).await;
+                }
+            }
+        }
+    }
+
+    /// The kill switch as far as files say; steps look at it themselves, too.
+    async fn switch_files(&self) {
+        loop {
+            self.every(SWITCH_EVERY).await;
+            self.look_at_switch();
+        }
+    }
+
+    /// Stops the run if the kill switch is engaged.
+    pub fn look_at_switch(&self) {
+        if let Some(why) = self.options.kill_switch.engaged() {
+            self.stop.trigger(AbortCause::KillSwitch(why));
+        }
+    }
+
+    /// The kill switch as far as its URL says. One that cannot be asked protects nobody.
+    async fn switch_url(&self) {
+        let Some(every) = self.options.kill_switch.asks_every() else { return };
+        let mut silent = 0;
+        loop {
+            self.every(every).await;
+            match self.options.kill_switch.ask(self.world).await {
+                Asked::Released => silent = 0,
+                Asked::Engaged(why) => self.stop.trigger(AbortCause::KillSwitch(why)),
+                Asked::Silent(why) => {
+                    silent += 1;
+                    if silent > self.options.kill_switch.tolerates() {
+                        self.stop.trigger(AbortCause::KillSwitch(format!("it cannot be asked: {why}")));
+                    }
                 }
             }
         }

@@ -215,7 +215,7 @@ fn every_event_out_of_place_is_refused() {
         (5, What::HealStarted { fault: fault(), by: HealCause::Unwind }),
         (6, intent(false)),
         (7, What::Healed { fault: fault(), span: span(), detail: String::new() }),
-        (7, What::PreflightFailed { reasons: Vec::new() }),
+        (7, What::PreflightFailed { reasons: Vec::new(), held: false }),
         (7, What::RunEnded { state: RunState::Ended, open: Vec::new(), error: None }),
         (7, What::RunEnded { state: RunState::Ended, open: vec![fault()], error: None }),
     ];

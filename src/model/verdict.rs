@@ -49,4 +49,6 @@ pub enum RunState {
     Dirty,
     /// Nothing was touched.
     NotRun,
+    /// Nothing was touched: another drill has a target, or the kill switch is engaged.
+    Held,
 }

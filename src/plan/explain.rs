@@ -134,7 +134,7 @@ pub fn explain(plan: &Plan, resolved: &Resolved) -> Explanation {
             .guards
             .iter()
             .map(|g| {
-                format!("{} ({} every {}, {} broken looks tolerated)", g.name, g.probe.kind(), Dur(g.every), g.tolerate)
+                format!("{} ({} every {}, {} broken looks tolerated)", g.name, g.check.kind(), Dur(g.every), g.tolerate)
             })
             .collect(),
         waived: plan.waivers.iter().map(|w| format!("{}: {} ({})", w.guard, w.reason, w.by)).collect(),

@@ -5,13 +5,14 @@ use crate::config::Environment;
 use crate::event::Phase;
 use crate::faults::FaultSpec;
 use crate::model::{
-    ClientBehaviour, CommandSpec, DrillName, FaultId, Objective, OutputSpec, PinnedTarget, RunSpec, Service, StepId,
-    WorkloadName,
+    ClientBehaviour, CommandSpec, DrillName, Dur, FaultId, Objective, OutputSpec, Percent, PinnedTarget, RunSpec,
+    Service, StepId, WorkloadName,
 };
 use crate::playbook::Diagnostic;
 use crate::probes::ProbeSpec;
 use crate::restores::RestoreSpec;
 use crate::workloads::WorkloadSpec;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -237,13 +238,51 @@ pub struct GuardPlan {
     /// Its name.
     pub name: String,
     /// What must hold.
-    pub probe: ProbeSpec,
+    pub check: GuardCheck,
     /// How often it is looked at.
     pub every: Duration,
     /// So many broken looks in a row are tolerated.
     pub tolerate: u32,
     /// Where it stands.
     pub place: Place,
+}
+
+/// What a guard looks at.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GuardCheck {
+    /// The condition must hold.
+    Probe(ProbeSpec),
+    /// A workload must not lose more than this.
+    Budget(Budget),
+}
+
+impl GuardCheck {
+    /// The key in a playbook.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Probe(probe) => probe.kind(),
+            Self::Budget(_) => "budget",
+        }
+    }
+}
+
+/// The error budget of a workload: operations that were not acknowledged, or could not be sent because the service held
+/// all capacity, since the guards were armed (right before the outage).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Whose.
+    pub workload: String,
+    /// So many may be bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bad: Option<u64>,
+    /// Such a share of the operations that became due within the last `over` may be bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Percent>,
+    /// 30s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<Dur>,
 }
 
 /// A guard that is waived.

@@ -3,7 +3,9 @@
 use super::ast::{COMMON, PHASES, Word};
 use super::game_day::GameDay;
 use crate::faults::FaultSpec;
-use crate::model::{CommandSpec, Dur, EmbeddedStaging, OutputSpec, RunSpec, SecretSource, ServiceSpec, TargetSpec};
+use crate::model::{
+    CommandSpec, Dur, EmbeddedStaging, OutputSpec, Percent, RunSpec, SecretSource, ServiceSpec, TargetSpec,
+};
 use crate::probes::ProbeSpec;
 use crate::restores::RestoreSpec;
 use crate::workloads::WorkloadSpec;
@@ -113,8 +115,20 @@ fn guard(g: &mut SchemaGenerator) -> Value {
     let modifiers = json!({"name": {"type": "string"}, "every": dur, "tolerate": {"type": "integer", "minimum": 0}});
     json!({"anyOf": [
         {"type": "object", "required": ["max_duration"], "additionalProperties": false, "properties": {"max_duration": dur}},
-        beside(of::<ProbeSpec>(g), modifiers),
+        beside(of::<ProbeSpec>(g), modifiers.clone()),
+        {"type": "object", "required": ["name", "budget"], "additionalProperties": false, "properties": with(
+            modifiers,
+            "budget",
+            json!({"type": "object", "required": ["workload"], "additionalProperties": false, "properties": {
+                "workload": {"type": "string"}, "bad": {"type": "integer", "minimum": 0},
+                "share": of::<Percent>(g), "over": dur}}),
+        )},
     ]})
+}
+
+fn with(mut properties: Value, key: &str, value: Value) -> Value {
+    properties[key] = value;
+    properties
 }
 
 /// A kind with modifiers beside it; resolved when everything is known, by `loosen`.

@@ -86,7 +86,10 @@ impl Live {
                 let after = after.map_or_else(String::new, |n| format!(", {} after the fault", words::duration(n)));
                 Some((format!("◆ {name}{after}"), Tone::Plain))
             }
-            What::PreflightFailed { reasons } => Some((format!("preflight failed: {}", reasons.join("; ")), Tone::Bad)),
+            What::PreflightFailed { reasons, held } => {
+                let what = if *held { "not run" } else { "preflight failed" };
+                Some((format!("{what}: {}", reasons.join("; ")), Tone::Bad))
+            }
             What::GuardBroken { guard, detail } => Some((format!("guard broken: {guard}: {detail}"), Tone::Bad)),
             What::AbortRequested { cause } => {
                 let why = abort(cause);
@@ -260,6 +263,7 @@ fn abort(cause: &AbortCause) -> String {
         AbortCause::Step(id) => format!("step {id} failed"),
         AbortCause::Journal(error) => format!("the journal cannot be written: {error}"),
         AbortCause::NotSteady(why) => format!("not steady: {why}"),
+        AbortCause::KillSwitch(why) => format!("the kill switch is engaged: {why}"),
     }
 }
 

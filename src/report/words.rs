@@ -288,7 +288,7 @@ pub struct Headline {
 pub fn headline(a: &Analysis) -> Headline {
     let (sign, word, verdict) = match (a.state, a.verdict) {
         (RunState::Dirty, _) => ("!", "NOT HEALED", Verdict::Fail),
-        (RunState::NotRun, _) => ("?", "NOT RUN", Verdict::Inconclusive),
+        (RunState::NotRun | RunState::Held, _) => ("?", "NOT RUN", Verdict::Inconclusive),
         (RunState::Aborted, v) => ("!", "ABORTED", v.merge(Verdict::Inconclusive)),
         (RunState::Ended, Verdict::Pass) => ("✓", "PASSED", Verdict::Pass),
         (RunState::Ended, Verdict::Fail) => ("✗", "FAILED", Verdict::Fail),

@@ -179,7 +179,7 @@ fn what_stopped_the_run_is_said() {
             What::GuardBroken { guard: "other".to_owned(), detail: "503".to_owned() },
             "the guard `other` was broken: 503",
         ),
-        (What::PreflightFailed { reasons: vec!["no port".to_owned()] }, "preflight: no port"),
+        (What::PreflightFailed { reasons: vec!["no port".to_owned()], held: false }, "preflight: no port"),
         (What::StagingDown { error: Some("busy".to_owned()) }, "the staging could not be brought down: busy"),
     ];
     for (what, text) in stops {

@@ -4,7 +4,7 @@ use super::expressions;
 use super::references::{self, Stage, no_steps};
 use super::{Cx, kind_of};
 use crate::model::{ClientBehaviour, Comparison, Dur, Percent, RetryPolicy, Service, Template, WorkloadName};
-use crate::plan::{GuardPlan, ServiceSpec, TargetPlan, TargetSpec, Waiver, WorkloadPlan};
+use crate::plan::{Budget, GuardCheck, GuardPlan, ServiceSpec, TargetPlan, TargetSpec, Waiver, WorkloadPlan};
 use crate::playbook::Region;
 use crate::playbook::ast::DrillAst;
 use crate::playbook::fields::Fields;
@@ -285,7 +285,7 @@ pub(super) struct Guards {
     pub max_duration: Duration,
 }
 
-pub(super) fn guards(cx: &Cx<'_>, sections: &DrillAst<'_>) -> Guards {
+pub(super) fn guards(cx: &Cx<'_>, sections: &DrillAst<'_>, workloads: &[WorkloadPlan]) -> Guards {
     let mut found = Guards { guards: Vec::new(), max_duration: Duration::from_secs(3600) };
     let mut limited = false;
     for node in sections.guards {
@@ -301,7 +301,7 @@ pub(super) fn guards(cx: &Cx<'_>, sections: &DrillAst<'_>) -> Guards {
             found.max_duration = cx.some_time(limit, "max_duration").unwrap_or(found.max_duration);
             continue;
         }
-        let Some(guard) = guard(cx, node) else { continue };
+        let Some(guard) = guard(cx, node, workloads) else { continue };
         if found.guards.iter().any(|g| g.name == guard.name) {
             let at = node.get("name").map_or(node.region, |n| n.region);
             cx.wrong(at, format!("a guard `{}` stands here already", guard.name), "give each guard a name of its own");
@@ -312,19 +312,47 @@ pub(super) fn guards(cx: &Cx<'_>, sections: &DrillAst<'_>) -> Guards {
     found
 }
 
-fn guard(cx: &Cx<'_>, node: &Node) -> Option<GuardPlan> {
-    let kinds: Vec<&str> = probes::KINDS.iter().map(|k| k.kind).collect();
+fn guard(cx: &Cx<'_>, node: &Node, workloads: &[WorkloadPlan]) -> Option<GuardPlan> {
+    let kinds: Vec<&str> = probes::KINDS.iter().map(|k| k.kind).chain(["budget"]).collect();
     let kind = kind_of(cx, node, "guard", &kinds, &["name", "every", "tolerate"])?;
     references::check(cx, node, Stage::Run, &no_steps);
-    expressions::check(cx, &kind);
-    let probe = cx.decode::<ProbeSpec>(&kind, "guard");
+    let check = match kind.get("budget") {
+        Some(budget) => budget_of(cx, budget, workloads).map(GuardCheck::Budget),
+        None => {
+            expressions::check(cx, &kind);
+            cx.decode::<ProbeSpec>(&kind, "guard").map(GuardCheck::Probe)
+        }
+    };
     let mut fields = Fields::of(node, "a guard", cx.said)?;
     let name = fields.require("name", "name: WHAT MUST HOLD").and_then(|n| cx.decode::<String>(n, "name"));
     let every = fields.get("every").map_or(Some(Duration::from_secs(1)), |n| cx.some_time(n, "every"));
     let tolerate = fields.get("tolerate").map_or(Some(0), |n| cx.decode::<u32>(n, "tolerate"));
-    let probe = probe?;
-    probe_target(cx, &probe, &kind);
-    Some(GuardPlan { name: name?, probe, every: every?, tolerate: tolerate?, place: cx.place(node.region) })
+    let check = check?;
+    if let GuardCheck::Probe(probe) = &check {
+        probe_target(cx, probe, &kind);
+    }
+    Some(GuardPlan { name: name?, check, every: every?, tolerate: tolerate?, place: cx.place(node.region) })
+}
+
+fn budget_of(cx: &Cx<'_>, node: &Node, workloads: &[WorkloadPlan]) -> Option<Budget> {
+    let budget = cx.decode::<Budget>(node, "budget")?;
+    let at = |key: &str| node.get(key).map_or(node.region, |n| n.region);
+    let known: Vec<&str> = workloads.iter().map(|w| w.name.as_str()).collect();
+    if !known.contains(&budget.workload.as_str()) {
+        cx.unknown(at("workload"), "workload", &budget.workload, &known);
+    }
+    match (&budget.bad, &budget.share, &budget.over) {
+        (None, None, _) => {
+            let help = "write `bad: 500` (so many operations), or `share: 20%` and `over: 30s`";
+            cx.wrong(node.region, "this budget says no limit", help);
+        }
+        (_, None, Some(_)) => cx.wrong(at("over"), "`over` belongs to a `share`", "write `share: 20%` too"),
+        (_, Some(share), _) if !(0.0..1.0).contains(&share.0) => {
+            cx.wrong(at("share"), "this share can never be exceeded", "write less than 100%");
+        }
+        _ => {}
+    }
+    Some(budget)
 }
 
 /// The target that a probe looks at must fit it.

@@ -176,7 +176,7 @@ fn one(ast: &Ast, params: BTreeMap<String, Option<String>>, inputs: &Inputs<'_>,
     let targets = world::targets(&cx, &sections, environment.as_deref());
     let staging = sections.staging.and_then(|node| world::staging(&cx, node));
     let workloads = load::workloads(&cx, &sections, &targets);
-    let guards = load::guards(&cx, &sections);
+    let guards = load::guards(&cx, &sections, &workloads);
     let waivers = load::waivers(&cx, &sections, &guards.guards);
     let mut steps = steps::lower(&cx, &sections);
     let objectives = objectives::lower(&cx, &sections, &workloads, &steps.faults);
