@@ -216,7 +216,7 @@ mod tests {
         fault.heal(&undo, &cx).await.unwrap();
         bench.until(|| async { fault.healed(&undo, &bench.cx()).await.unwrap().holds }).await;
         let let_go = world.state(&child).unwrap();
-        for each in [&child, &who] {
+        for each in [&who, &child] {
             world.signal(each, "KILL").unwrap();
         }
         parent.wait().unwrap();
