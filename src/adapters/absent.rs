@@ -1,6 +1,9 @@
 //! What a world has not: every call says so. The simulation has no files, no packet filter and no containers.
 
-use super::{AdapterError, Containers, FileState, Files, Fut, Helpers, Network};
+use super::{
+    AdapterError, Command, CommandOutput, Containers, FileState, Files, Fut, Helpers, NamespaceIdentity, Network,
+    NetworkPlace,
+};
 use crate::model::{Owner, ProcessIdentity};
 use std::path::Path;
 use std::sync::Arc;
@@ -58,7 +61,36 @@ impl Helpers for Absent {
     }
 }
 
-impl Network for Absent {}
+impl Network for Absent {
+    fn namespace(&self, _: &NetworkPlace) -> Result<Option<NamespaceIdentity>, AdapterError> {
+        missing("network namespaces")
+    }
+
+    fn heirs(&self, _: &NamespaceIdentity) -> Result<Vec<NamespaceIdentity>, AdapterError> {
+        missing("network namespaces")
+    }
+
+    fn all(&self) -> Result<Vec<NamespaceIdentity>, AdapterError> {
+        Ok(Vec::new())
+    }
+
+    fn run<'a>(&'a self, _: &'a NamespaceIdentity, _: &'a Command) -> Fut<'a, Result<CommandOutput, AdapterError>> {
+        Box::pin(async { missing("network namespaces") })
+    }
+
+    fn try_out<'a>(&'a self, _: &'a Command) -> Fut<'a, Result<CommandOutput, AdapterError>> {
+        Box::pin(async { missing("network namespaces") })
+    }
+
+    fn connect<'a>(
+        &'a self,
+        _: &'a NamespaceIdentity,
+        _: &'a str,
+        _: Duration,
+    ) -> Fut<'a, Result<Duration, AdapterError>> {
+        Box::pin(async { missing("network namespaces") })
+    }
+}
 
 impl super::disk::Disks for Absent {}
 

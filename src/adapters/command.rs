@@ -106,7 +106,16 @@ async fn feed(stdin: Option<ChildStdin>, text: Option<&str>) {
 
 async fn run(command: &Command) -> Result<CommandOutput, AdapterError> {
     let stdin = if command.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
-    let (mut child, mut group) = start(command, stdin)?;
+    let (child, group) = start(command, stdin)?;
+    to_its_end(command, child, group).await
+}
+
+/// Feeds a started command and waits for its end.
+pub(super) async fn to_its_end(
+    command: &Command,
+    mut child: Child,
+    mut group: Group,
+) -> Result<CommandOutput, AdapterError> {
     let (out, err) = (Tail::of(child.stdout.take()), Tail::of(child.stderr.take()));
     let pipe = child.stdin.take();
     let ended = tokio::time::timeout(command.timeout, async {

@@ -18,7 +18,7 @@ mod absent;
 mod containers;
 mod files;
 mod helpers;
-mod network;
+pub mod network;
 mod vault;
 
 mod clients;
@@ -37,7 +37,7 @@ pub use containers::Containers;
 pub use files::{FileState, Files};
 pub use helpers::Helpers;
 pub use http::install_tls;
-pub use network::Network;
+pub use network::{NamespaceIdentity, Network, NetworkPlace};
 pub use system::allow_descriptors;
 pub use vault::Vault;
 

@@ -2,12 +2,12 @@
 //! that resolves to nothing is an error, never a skip.
 
 use super::scene::Scene;
-use crate::adapters::World;
 use crate::adapters::disk::Form;
+use crate::adapters::{NetworkPlace, World};
 use crate::faults::Cx;
 use crate::faults::service::Service;
 use crate::model::{PinnedTarget, ProcessIdentity, RunId, Template};
-use crate::plan::{Plan, ProcessTarget, ServiceTarget, TargetSpec};
+use crate::plan::{NetworkTarget, Plan, ProcessTarget, ServiceTarget, TargetSpec};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -27,6 +27,7 @@ pub(super) async fn resolve(name: &str, spec: &TargetSpec, cx: &Cx<'_>) -> Resul
         TargetSpec::Tcp(target) => ("tcp", address_fields(&shown(&target.address, cx))),
         TargetSpec::File(target) => ("file", path_fields(&target.path, PathKind::File, cx).await),
         TargetSpec::Directory(target) => ("directory", path_fields(&target.path, PathKind::Directory, cx).await),
+        TargetSpec::Network(target) => ("network", network(target, cx)),
     };
     let (processes, fields) = found.map_err(|why| format!("target `{name}`: {why}"))?;
     Ok(PinnedTarget { name: name.to_owned(), kind: kind.to_owned(), processes, fields })
@@ -149,6 +150,19 @@ fn address_fields(address: &str) -> Result<Found, String> {
 fn host_port(address: &str) -> Option<(&str, u16)> {
     let (host, port) = address.rsplit_once(':')?;
     Some((host, port.parse().ok()?))
+}
+
+/// The namespace and its inode, by which it cannot be mistaken for another of the same name.
+fn network(target: &NetworkTarget, cx: &Cx<'_>) -> Result<Found, String> {
+    let text = |t: &Option<Template>| t.as_ref().map(|t| cx.text(t).map_err(|e| e.to_string())).transpose();
+    let (namespace, pid) = (text(&target.namespace)?, text(&target.pid)?);
+    let named = pid.map(|pid| format!("/proc/{pid}/ns/net")).or(namespace).unwrap_or_default();
+    let found = cx.world.network.namespace(&NetworkPlace::named(&named)).map_err(|e| e.to_string())?;
+    let identity = found.ok_or_else(|| format!("there is no network namespace `{named}`"))?;
+    let mut fields =
+        BTreeMap::from([("namespace".to_owned(), named), ("inode".to_owned(), identity.inode.to_string())]);
+    fields.extend(text(&target.interface)?.map(|interface| ("interface".to_owned(), interface)));
+    Ok((Vec::new(), fields))
 }
 
 /// All targets as they are now. They may name fields of each other, so it takes as many rounds as the longest chain.

@@ -11,6 +11,12 @@ mod command;
 mod cx;
 mod disk_fill;
 mod left;
+mod network;
+mod network_drop;
+mod network_netem;
+mod network_partition;
+mod network_rate;
+mod network_reject;
 mod process_kill;
 mod process_pause;
 pub(crate) mod service;
@@ -23,6 +29,13 @@ pub(crate) use cx::quote;
 use cx::word;
 pub use cx::{Cx, Done, Scope, journaled, shell};
 pub use disk_fill::DiskFill;
+pub use network::cut::{Acknowledged, Attempt, Side};
+pub use network::rules::{Direction, Protocol};
+pub use network_drop::NetworkDrop;
+pub use network_netem::NetworkNetem;
+pub use network_partition::NetworkPartition;
+pub use network_rate::NetworkRate;
+pub use network_reject::NetworkReject;
 pub use process_kill::ProcessKill;
 pub use process_pause::ProcessPause;
 pub use service_stop::ServiceStop;
@@ -300,5 +313,10 @@ faults! {
     ProcessPause(ProcessPause) = "process_pause",
     ServiceStop(ServiceStop) = "service_stop",
     DiskFill(DiskFill) = "disk_fill",
+    NetworkPartition(NetworkPartition) = "network_partition",
+    NetworkDrop(NetworkDrop) = "network_drop",
+    NetworkReject(NetworkReject) = "network_reject",
+    NetworkRate(NetworkRate) = "network_rate",
+    NetworkNetem(NetworkNetem) = "network_netem",
     Command(CommandFault) = "command",
 }

@@ -18,8 +18,8 @@ pub use id::{DrillName, FaultId, Owner, RunId, StepId, WorkloadName};
 pub use objective::{ClientBehaviour, ClockBasis, Objective, ObjectiveKind, RetryPolicy, Service};
 pub use operation::{Action, Found, Key, OpRecord, Outcome};
 pub use section::{
-    AddressTarget, EmbeddedStaging, Manager, PathTarget, ProcessTarget, Replication, SecretSource, ServiceSpec,
-    ServiceTarget, TargetSpec, UrlTarget,
+    AddressTarget, EmbeddedStaging, Manager, NetworkTarget, PathTarget, ProcessTarget, Replication, SecretSource,
+    ServiceSpec, ServiceTarget, TargetSpec, UrlTarget,
 };
 pub use signal::SignalName;
 pub use spec::{CommandSpec, Comparison, OutputSpec, RequestSpec, RunSpec, Scalar, TargetRef, WayBack};
@@ -27,5 +27,5 @@ pub use stats::WorkloadStats;
 pub use target::{PinnedTarget, ProcessIdentity};
 pub use template::{Part, Reference, Template, TemplateError};
 pub use time::{Interval, Mono, Span, Stamp};
-pub use unit::{Dur, Percent, Rate, Size, UnitError};
+pub use unit::{Bandwidth, Dur, Percent, Rate, Size, UnitError};
 pub use verdict::{RunState, Verdict};

@@ -36,6 +36,8 @@ pub enum TargetSpec {
     File(PathTarget),
     /// A directory, and with it the file system it is on. Fields: `path`, `name`.
     Directory(PathTarget),
+    /// A network namespace of this machine, or an interface in it. Fields: `namespace`, `interface`, `inode`.
+    Network(NetworkTarget),
 }
 
 impl TargetSpec {
@@ -51,6 +53,7 @@ impl TargetSpec {
             Self::Service(_) => "service",
             Self::File(_) => "file",
             Self::Directory(_) => "directory",
+            Self::Network(_) => "network",
         }
     }
 }
@@ -127,6 +130,22 @@ pub struct AddressTarget {
 pub struct PathTarget {
     /// The path; a relative one starts from the playbook's folder. Symbolic links are followed.
     pub path: Template,
+}
+
+/// A network namespace of this machine, or an interface in it. With neither `namespace` nor `pid` it is the one that the
+/// runner is in.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkTarget {
+    /// Its name, as `ip netns` lists it, or the path of its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<Template>,
+    /// The pid of a process that is in it; for a container, say: `${targets.app.pid}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<Template>,
+    /// Only what goes through this interface.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<Template>,
 }
 
 /// The embedded staging's settings.

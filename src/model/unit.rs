@@ -65,6 +65,11 @@ unit!(
     Percent(f64), "a percentage, like 99.9%", r"^\d+(\.\d+)?%$|\$\{"
 );
 
+unit!(
+    /// A bandwidth in bytes a second: `1Mbit/s`, `128KiB/s`.
+    Bandwidth(u64), "a bandwidth with its unit, like 1Mbit/s or 128KiB/s", r"^\d+(\.\d+)?([kMG]?bit|B|[kKMG]i?B)/s$|\$\{"
+);
+
 fn split_number(text: &str) -> Option<(f64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     Some((text[..end].parse().ok()?, &text[end..]))
@@ -166,6 +171,31 @@ impl FromStr for Size {
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}B", self.0)
+    }
+}
+
+impl FromStr for Bandwidth {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let wrong =
+            || UnitError { found: text.to_owned(), wanted: "a bandwidth", example: "1Mbit/s, 500kbit/s or 128KiB/s" };
+        let amount = text.trim().strip_suffix("/s").ok_or_else(wrong)?;
+        let (number, unit) = split_number(amount).ok_or_else(wrong)?;
+        let bytes = match unit {
+            "bit" => number / 8.0,
+            "kbit" => number * 1e3 / 8.0,
+            "Mbit" => number * 1e6 / 8.0,
+            "Gbit" => number * 1e9 / 8.0,
+            _ => return amount.parse::<Size>().map(|size| Self(size.0)).map_err(|_| wrong()),
+        };
+        Ok(Self(bytes as u64))
+    }
+}
+
+impl fmt::Display for Bandwidth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}B/s", self.0)
     }
 }
 

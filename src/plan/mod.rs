@@ -22,8 +22,8 @@ mod explain;
 mod lower;
 
 pub use crate::model::{
-    AddressTarget, EmbeddedStaging, PathTarget, ProcessTarget, Replication, SecretSource, ServiceSpec, ServiceTarget,
-    TargetSpec, UrlTarget,
+    AddressTarget, EmbeddedStaging, NetworkTarget, PathTarget, ProcessTarget, Replication, SecretSource, ServiceSpec,
+    ServiceTarget, TargetSpec, UrlTarget,
 };
 pub use explain::{Explanation, FaultLine, PhaseLine, StepLine, TargetLine, explain};
 pub use lower::{Inputs, compile, lower};
@@ -192,6 +192,12 @@ pub const TARGET_KINDS: &[crate::faults::KindInfo] = &[
         summary: "a directory and the file system it is on, by path",
         note: "",
         schema: || schemars::schema_for!(PathTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "network",
+        summary: "a network namespace of this machine, or an interface in it",
+        note: "",
+        schema: || schemars::schema_for!(NetworkTarget),
     },
 ];
 

@@ -58,6 +58,12 @@ fn one_way_to_find_it(cx: &Cx<'_>, spec: &TargetSpec, node: &Node) {
     if let TargetSpec::Service(service) = spec {
         one_way_to_manage_it(cx, service, node);
     }
+    if let TargetSpec::Network(network) = spec
+        && network.namespace.is_some()
+        && network.pid.is_some()
+    {
+        cx.wrong(node.region, "a network namespace is found in one way", "write `namespace` or `pid`, not both");
+    }
     let TargetSpec::Process(process) = spec else { return };
     let ways = [process.pid.is_some(), process.pidfile.is_some(), process.command.is_some()];
     if ways.iter().filter(|w| **w).count() != 1 {
@@ -97,6 +103,7 @@ fn host_is_allowed(cx: &Cx<'_>, spec: &TargetSpec, node: &Node, environment: Opt
         TargetSpec::Http(t) | TargetSpec::Kv(t) | TargetSpec::Postgres(t) => &t.url,
         TargetSpec::Tcp(t) => &t.address,
         TargetSpec::Process(_) | TargetSpec::Service(_) | TargetSpec::File(_) | TargetSpec::Directory(_) => return,
+        TargetSpec::Network(_) => return,
     };
     let shown = template.to_string();
     let at = node.find_text(&shown).unwrap_or(node.region);
