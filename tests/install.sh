@@ -24,6 +24,7 @@ WANTED=(
   jq:/usr/bin/jq
   procps:/usr/bin/ps
   iproute2:/usr/bin/ss
+  nftables:/usr/sbin/nft
   util-linux:/usr/bin/setpriv
   mount:/usr/bin/mount
   e2fsprogs:/usr/sbin/mkfs.ext4

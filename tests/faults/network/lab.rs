@@ -1,7 +1,6 @@
 //! Two network namespaces joined by a cable, made for one test and gone with it; sockets that stand in them.
 
-use blackstart::adapters::World;
-use blackstart::adapters::{NamespaceIdentity, NetworkPlace};
+use blackstart::adapters::{NetworkPlace, World};
 use blackstart::model::PinnedTarget;
 use nix::sched::{CloneFlags, setns};
 use std::collections::BTreeMap;
@@ -62,7 +61,7 @@ impl Netns {
 
     fn remove(&self) {
         // As often as it is mounted there; it may be gone already.
-        drop(Command::new("umount").arg("-q").arg(&self.path).status());
+        drop(Command::new("umount").args(["-q", "-l"]).arg(&self.path).status());
     }
 
     /// Another namespace of the same name.
@@ -85,15 +84,6 @@ impl Netns {
     #[track_caller]
     pub fn sh(&self, script: &str) -> String {
         sh(&format!("nsenter --net={} sh -ec '{script}'", self.path.display()))
-    }
-
-    pub fn identity(&self, world: &World) -> Option<NamespaceIdentity> {
-        world.network.namespace(&NetworkPlace::File(self.path.clone())).unwrap()
-    }
-
-    /// It as a target.
-    pub fn target(&self, world: &World, interface: Option<&str>) -> Result<PinnedTarget, String> {
-        find(&self.path, world, interface)
     }
 
     /// Does something in it.
@@ -141,11 +131,16 @@ impl Lab {
         ));
         self.a.sh(&format!("ip addr add {A}/24 dev a0; ip link set a0 up"));
         self.b.sh(&format!("ip addr add {B}/24 dev b0; ip link set b0 up"));
+        for (end, dev) in [(&self.a, "a0"), (&self.b, "b0")] {
+            end.sh(&format!("until ip link show {dev} | grep -q \"state UP\"; do sleep 0.01; done"));
+        }
     }
 
     /// The first one and the cable are made again, under the same names.
     pub fn replace(&self) {
         self.a.replace();
+        // The kernel takes the old cable away when it comes to it.
+        self.b.sh("ip link del b0 2>/dev/null || true");
         self.cable();
     }
 
@@ -157,7 +152,7 @@ impl Lab {
     /// A connection from `a` to `b`.
     pub fn connect(&self, port: u16) -> std::io::Result<TcpStream> {
         let address = SocketAddr::new(B.parse().unwrap(), port);
-        self.a.inside(|| TcpStream::connect_timeout(&address, Duration::from_millis(500)))
+        self.a.inside(|| TcpStream::connect_timeout(&address, Duration::from_millis(900)))
     }
 
     /// Sockets in `a` and `b` that know each other.
