@@ -11,6 +11,8 @@ use std::time::Duration;
 pub enum Clock {
     /// CLOCK_MONOTONIC and the wall clock of this machine.
     System,
+    /// The same after a reboot, so many nanoseconds ahead: a record that was begun before it goes on.
+    Continuing(i64),
     /// tokio's (paused) clock, counted from an epoch; repeatable.
     Simulated(Epoch),
 }
@@ -29,11 +31,20 @@ impl Clock {
         Self::Simulated(Epoch { start: tokio::time::Instant::now(), wall: DateTime::UNIX_EPOCH })
     }
 
+    /// This machine's clocks, going on after a moment of another boot; how much later it is now only the wall clock knows.
+    #[must_use]
+    pub fn continuing(last: &Stamp) -> Self {
+        let now = Self::System.stamp();
+        let later = (now.wall - last.wall).num_nanoseconds().unwrap_or_default().max(1);
+        Self::Continuing(last.mono.0.saturating_add(later) - now.mono.0)
+    }
+
     /// Nanoseconds on the monotonic clock.
     #[must_use]
     pub fn mono(&self) -> Mono {
         match self {
             Self::System => Mono(nanos(ClockId::CLOCK_MONOTONIC)),
+            Self::Continuing(ahead) => Mono(nanos(ClockId::CLOCK_MONOTONIC).saturating_add(*ahead)),
             Self::Simulated(epoch) => Mono(i64::try_from(epoch.start.elapsed().as_nanos()).unwrap_or(i64::MAX)),
         }
     }
@@ -43,7 +54,7 @@ impl Clock {
     pub fn stamp(&self) -> Stamp {
         let mono = self.mono();
         let wall = match self {
-            Self::System => Utc::now(),
+            Self::System | Self::Continuing(_) => Utc::now(),
             Self::Simulated(epoch) => epoch.wall + TimeDelta::nanoseconds(mono.0),
         };
         Stamp { mono, wall }
@@ -54,7 +65,7 @@ impl Clock {
     #[must_use]
     pub fn boot_nanos(&self) -> i64 {
         match self {
-            Self::System => nanos(ClockId::CLOCK_BOOTTIME),
+            Self::System | Self::Continuing(_) => nanos(ClockId::CLOCK_BOOTTIME),
             Self::Simulated(_) => self.mono().0,
         }
     }

@@ -4,8 +4,8 @@
 //! Invariant: everything a report shows follows from these events and the operations logs they name.
 
 use crate::model::{
-    ClientBehaviour, DrillName, FaultId, Mono, Objective, PinnedTarget, RunId, RunState, Service, Span, Stamp, StepId,
-    WorkloadName,
+    ClientBehaviour, DrillName, FaultId, Mono, Objective, PinnedTarget, ProcessIdentity, RunId, RunState, Service, Span,
+    Stamp, StepId, WorkloadName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -67,6 +67,18 @@ pub enum What {
     PhaseEnded {
         /// Which.
         phase: Phase,
+    },
+    /// A guardian watches over the run from now on: it confirmed that it can be reached.
+    Guarded {
+        /// The guardian's process; none in a world without processes.
+        guardian: Option<ProcessIdentity>,
+    },
+    /// Written before a staging is brought up by commands: what brings it down, also in another process.
+    StagingBegun {
+        /// The command, secrets by reference.
+        down: serde_json::Value,
+        /// What another process needs besides, as in [`FaultIntent::context`].
+        context: serde_json::Value,
     },
     /// The staging is up; `fields` is what `${staging.NAME}` can name.
     StagingUp {
@@ -193,6 +205,13 @@ pub enum What {
     AbortRequested {
         /// Why.
         cause: AbortCause,
+    },
+    /// The runner is gone; somebody else makes sure of that, heals what is open, and ends the record.
+    TakenOver {
+        /// Who.
+        by: Healer,
+        /// Why, in plain words.
+        why: String,
     },
     /// A span in which the runner's own view cannot be trusted: neither up nor down.
     Stall {
@@ -393,6 +412,29 @@ pub enum HealCause {
     Deadline,
     /// `blackstart recover`.
     Recover,
+    /// The guardian, after the runner died or fell silent.
+    Guardian,
+}
+
+/// Who heals in place of the runner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Healer {
+    /// The run's guardian.
+    Guardian,
+    /// `blackstart recover`.
+    Recover,
+}
+
+impl Healer {
+    /// What a heal by it is noted as.
+    #[must_use]
+    pub fn cause(self) -> HealCause {
+        match self {
+            Self::Guardian => HealCause::Guardian,
+            Self::Recover => HealCause::Recover,
+        }
+    }
 }
 
 /// Why a run was asked to stop.
@@ -413,6 +455,8 @@ pub enum AbortCause {
     NotSteady(String),
     /// The kill switch was engaged; the reason that stands there.
     KillSwitch(String),
+    /// The guardian died or fell silent: nobody would heal if the runner died too.
+    Guardian(String),
 }
 
 /// Why the runner's own view cannot be trusted.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub mod disk;
+pub mod guardian;
 pub mod host;
 pub mod postgres;
 

@@ -2,7 +2,7 @@
 
 use super::story::{FaultStory, Story};
 use super::{Analysis, Attribution, Reason, Record, Verdict};
-use crate::event::{AbortCause, StepOutcome};
+use crate::event::{AbortCause, Healer, StepOutcome};
 use crate::model::{ObjectiveKind, RunState};
 
 /// All reasons; the verdict is the worst of them.
@@ -48,7 +48,14 @@ fn ending(analysis: &Analysis, story: &Story, record: &Record, reasons: &mut Vec
         let place = if let AbortCause::Step(step) = abort { story.place(step.as_str()) } else { None };
         reasons.push(Reason { place, ..inconclusive(aborted(abort)) });
     }
-    let told = !story.aborts.is_empty() || story.end.is_none() || !story.preflight.is_empty();
+    for (by, why) in &story.taken_over {
+        let who = match by {
+            Healer::Guardian => "its guardian",
+            Healer::Recover => "`recover`",
+        };
+        reasons.push(inconclusive(format!("{why}; {who} took over")));
+    }
+    let told = !story.aborts.is_empty() || !story.taken_over.is_empty() || story.end.is_none() || !story.preflight.is_empty();
     match analysis.state {
         RunState::Aborted if !told => reasons.push(inconclusive("the run was aborted".to_owned())),
         RunState::NotRun | RunState::Held if !told => reasons.push(inconclusive("nothing was run".to_owned())),
@@ -70,6 +77,7 @@ fn aborted(cause: &AbortCause) -> String {
         AbortCause::Journal(error) => format!("stopped: the journal could not be written ({error})"),
         AbortCause::NotSteady(why) => format!("not steady before the outage: {why}"),
         AbortCause::KillSwitch(why) => format!("stopped by the kill switch: {why}"),
+        AbortCause::Guardian(why) => format!("stopped: {why}"),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{Record, Verdict};
 use crate::event::{
-    AbortCause, Event, FaultIntent, HealCause, HostSeal, Phase, ReadBackDone, RunStarted, StallCause, StepOutcome, What,
+    AbortCause, Event, FaultIntent, HealCause, Healer, HostSeal, Phase, ReadBackDone, RunStarted, StallCause, StepOutcome, What,
 };
 use crate::model::{FaultId, Mono, RunState, Span, StepId, WorkloadName};
 use chrono::{DateTime, Utc};
@@ -18,6 +18,7 @@ pub(super) struct Story {
     pub ended: Option<DateTime<Utc>>,
     pub last: i64,
     pub end: Option<End>,
+    pub taken_over: Vec<(Healer, String)>,
     pub faults: Vec<FaultStory>,
     pub phases: Vec<(Phase, i64, Option<i64>)>,
     pub steps: Vec<StepStory>,
@@ -136,6 +137,7 @@ impl Story {
             What::Milestone { name, step, span } => self.milestones.push((name.clone(), step.clone(), *span)),
             What::Stall { span, cause } => self.stalls.push((*span, *cause)),
             What::ReadBack(done) => self.read_backs.push(done.clone()),
+            What::TakenOver { by, why } => self.taken_over.push((*by, why.clone())),
             What::AbortRequested { cause } => self.aborts.push(cause.clone()),
             What::GuardBroken { guard, detail } => self.guards.push((guard.clone(), detail.clone())),
             What::PreflightFailed { reasons, .. } => self.preflight.extend(reasons.iter().cloned()),
@@ -160,7 +162,7 @@ impl Story {
             }),
             What::HealStarted { fault, by } => {
                 self.with(fault, |f| f.heal_started = f.heal_started.or(Some(at)));
-                if let HealCause::Recover | HealCause::Deadline = by {
+                if let HealCause::Recover | HealCause::Guardian | HealCause::Deadline = by {
                     self.notes.push(format!("the fault `{fault}` was healed by {}", cause(by)));
                 }
             }
@@ -182,6 +184,8 @@ impl Story {
         let open = self.faults.iter().any(FaultStory::open);
         match &self.end {
             _ if open => RunState::Dirty,
+            // It ended dirty, and somebody healed it later.
+            Some(End { state: RunState::Dirty, .. }) if !self.faults.is_empty() => RunState::Aborted,
             Some(end) => end.state,
             None if !self.preflight.is_empty() => RunState::NotRun,
             None => RunState::Aborted,
@@ -235,6 +239,7 @@ pub(super) fn judge_step(verb: &str, phase: Phase, outcome: Option<&StepOutcome>
 fn cause(by: &HealCause) -> &'static str {
     match by {
         HealCause::Recover => "`recover`, after the run",
+        HealCause::Guardian => "the guardian, after the runner was gone",
         HealCause::Deadline => "its deadline",
         HealCause::Step(_) | HealCause::Closes(_) => "a step",
         HealCause::Unwind => "the end of the drill",

@@ -8,6 +8,7 @@ mod doctor;
 mod evidence;
 mod exit;
 mod files;
+mod guardian;
 mod helper;
 mod host_seal;
 mod init;
@@ -81,6 +82,9 @@ enum Command {
     /// A process that holds a fault
     #[command(hide = true)]
     Helper(helper::Args),
+    /// Watches over a run
+    #[command(hide = true)]
+    Guardian(guardian::Args),
 }
 
 /// How a command prints its answer.
@@ -129,6 +133,7 @@ impl Command {
             Self::Man(args) => man::run(&args, terminal),
             Self::Kv(args) => Ok(kv::run(*args)),
             Self::Helper(args) => Ok(helper::run(&args, terminal)),
+            Self::Guardian(args) => Ok(guardian::run(&args)),
         }
     }
 }

@@ -12,7 +12,9 @@ use crate::adapters::host::{self, Durability};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::event::AbortCause;
-use crate::exec::{self, AnswerFile, Answers, Finished, KillSwitch, Nobody, RunError, RunOptions, StopSignal};
+use crate::exec::{
+    self, AnswerFile, Answers, Finished, Guarding, KillSwitch, Nobody, RunError, RunOptions, StopSignal,
+};
 use crate::model::{RunId, RunState};
 use crate::playbook::{AfterFailure, Window};
 use crate::staging::Embedded;
@@ -209,9 +211,9 @@ impl Runner<'_> {
         let mut options = RunOptions::new(reports.unwrap_or_else(|| "reports".into()), state_dir, run, host);
         options.answers = answers;
         options.kill_switch = kill_switch(&drill.config, options.kill_switch);
+        options.guardian = Guarding::Process(vec![me(), "guardian".to_owned()]);
         options.embedded = Arc::new(|staging, dir| {
-            let me = std::env::current_exe().unwrap_or_else(|_| "blackstart".into());
-            let mut words = vec![me.to_string_lossy().into_owned()];
+            let mut words = vec![me()];
             words.extend(Embedded::from(staging).arguments(dir));
             words
         });
@@ -262,6 +264,11 @@ async fn engaged_by_signal(stop: StopSignal, state_dir: PathBuf) {
     }
 }
 
+/// This program.
+fn me() -> String {
+    std::env::current_exe().unwrap_or_else(|_| "blackstart".into()).to_string_lossy().into_owned()
+}
+
 /// A second Ctrl-C does not skip healing; it is told how to force the end, and what that means.
 async fn told_again(stop: StopSignal, progress: Arc<Progress>) {
     let mut told = 1;
@@ -280,13 +287,14 @@ async fn told_again(stop: StopSignal, progress: Arc<Progress>) {
 
 fn exit_of(finished: &Finished) -> Exit {
     match (&finished.error, finished.state) {
-        (Some(RunError::OpenFault { .. } | RunError::Unreadable { .. } | RunError::NotHealed(_)), _) => Exit::NotHealed,
+        (Some(error), _) if error.is_of_an_earlier_run() => Exit::NotHealed,
         (_, RunState::Dirty) => Exit::NotHealed,
         (Some(RunError::Internal(_)), _) => Exit::Internal,
         (Some(RunError::Held(_)), _) | (None, RunState::Held) => Exit::NotRun,
         (Some(RunError::Preflight(_)), _) | (None, RunState::NotRun) => Exit::Preflight,
         (None, RunState::Aborted) => Exit::Aborted,
         (None, RunState::Ended) => Exit::Pass,
+        (Some(_), _) => Exit::NotHealed,
     }
 }
 
@@ -297,9 +305,7 @@ fn complaint(error: &RunError, exit: Exit) -> Complaint {
         RunError::Preflight(_) => {
             complaint.mend("blackstart doctor, to see what this machine lacks; nothing was touched")
         }
-        RunError::OpenFault { .. } | RunError::Unreadable { .. } | RunError::Internal(_) | RunError::Held(_) => {
-            complaint
-        }
+        _ => complaint,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What another process needs to heal a fault besides its parameters and undo; part of the journaled intent, so no
 //! secret stands in it, only where secrets come from.
 
+use crate::model::ProcessIdentity;
 use crate::plan::{SecretSource, TargetSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,4 +21,16 @@ pub(super) struct HealContext {
     pub state: PathBuf,
     /// How targets are found; everything but secrets is filled in.
     pub targets: BTreeMap<String, TargetSpec>,
+    /// Set if all that the fault touches is inside the drill's embedded staging, which ends with its runner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<Inside>,
+}
+
+/// Processes of an embedded staging.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Inside {
+    /// The process that holds the staging together.
+    pub staging: ProcessIdentity,
+    /// Those of its processes that the fault touches.
+    pub touched: Vec<ProcessIdentity>,
 }

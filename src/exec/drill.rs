@@ -1,6 +1,7 @@
 //! A run while it goes on: what it was given, and what it has come to. The phases work on it; nothing is decided here.
 
 use super::fault::OpenFault;
+use super::guardian::Link;
 use super::load::Load;
 use super::lock::Lock;
 use super::options::RunOptions;
@@ -12,14 +13,14 @@ use super::when::StepView;
 use crate::adapters::World;
 use crate::event::{Phase, What};
 use crate::journal::state::Index;
-use crate::model::{FaultId, Mono, Span, StepId};
+use crate::model::{FaultId, Mono, ProcessIdentity, Span, StepId};
 use crate::plan::Plan;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{SetOnce, watch};
 
 /// A run that goes on.
 pub(super) struct Drill<'a> {
@@ -32,6 +33,8 @@ pub(super) struct Drill<'a> {
     pub scene: Scene,
     pub stop: StopSignal,
     pub load: Load,
+    /// Who heals when this process no longer can.
+    pub guardian: SetOnce<Link>,
     /// Do guards count now?
     pub armed: AtomicBool,
     /// How many steps have ended.
@@ -54,6 +57,8 @@ pub(super) struct Progress {
     pub staging: Option<Up>,
     /// The targets that are this drill's alone.
     pub locks: Vec<Lock>,
+    /// The process that holds an embedded staging together.
+    pub held_staging: Option<ProcessIdentity>,
     /// Did the system save itself, as the playbook expected?
     pub failed_over: bool,
     /// Was the early read-back tried?
@@ -96,8 +101,8 @@ impl<'a> Drill<'a> {
     ) -> Self {
         let scene = Scene::new(plan, world, &options.run, &dir, &options.state_dir);
         let (ended, progress) = (watch::Sender::new(0), Mutex::default());
-        let (load, armed) = (Load::default(), AtomicBool::new(false));
-        Self { plan, world, options, dir, index, record, scene, stop, load, armed, ended, progress }
+        let (load, armed, guardian) = (Load::default(), AtomicBool::new(false), SetOnce::new());
+        Self { plan, world, options, dir, index, record, scene, stop, load, guardian, armed, ended, progress }
     }
 
     pub fn progress(&self) -> MutexGuard<'_, Progress> {

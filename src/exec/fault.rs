@@ -1,11 +1,13 @@
 //! The life of a fault within a run: prepare, intent on disk, inject, look whether it bites, heal, look whether it is
 //! healed. Kinds of faults are in `faults`; when a fault is injected and healed is decided by steps and by the end.
 
+use super::context::{HealContext, Inside};
 use super::drill::Drill;
-use super::heal;
+use super::guardian::FromRunner;
+use super::heal::{self, Noted};
 use super::verb::VerbEnd;
 use crate::event::{FaultIntent, HealCause, StepOutcome, What};
-use crate::faults::{FaultError, FaultSpec, PreparedFault, journaled};
+use crate::faults::{FaultError, FaultSpec, PreparedFault, Scope, journaled};
 use crate::model::{FaultId, Mono, Span};
 use crate::plan::{AtMost, InjectPlan, StepPlan};
 use std::sync::Arc;
@@ -21,8 +23,6 @@ pub(super) struct OpenFault {
     pub prepared: PreparedFault,
     /// When the injection was called.
     pub injected: Mono,
-    /// Healed at the latest then.
-    pub deadline: Mono,
     /// One healer at a time.
     turn: tokio::sync::Mutex<()>,
     healed: AtomicBool,
@@ -46,7 +46,7 @@ impl Drill<'_> {
     pub async fn inject(&self, step: &StepPlan, plan: &InjectPlan) -> VerbEnd {
         let began = self.now();
         match self.prepare(step, plan).await {
-            Ok((intent, prepared)) => self.injection(step, plan, intent, prepared).await,
+            Ok((intent, prepared)) => self.injection(step, intent, prepared).await,
             Err(error) => VerbEnd::new(StepOutcome::Errored { error }, Span::new(began, self.now())),
         }
     }
@@ -70,7 +70,8 @@ impl Drill<'_> {
         let undo = serde_json::from_value(undo_json.clone()).map_err(unreadable)?;
         let prepared = PreparedFault { spec: parameters, undo };
         self.bounded(plan, &prepared)?;
-        let context = serde_json::to_value(self.scene.context()).map_err(unreadable)?;
+        let context = HealContext { inside: self.inside(&prepared).await, ..self.scene.context() };
+        let context = serde_json::to_value(context).map_err(unreadable)?;
         let boot = self.world.clock.boot_nanos();
         let intent = FaultIntent {
             fault,
@@ -92,6 +93,22 @@ impl Drill<'_> {
         Ok((intent, prepared))
     }
 
+    /// Is all that it touches inside the embedded staging? Then it is gone when the runner is.
+    async fn inside(&self, prepared: &PreparedFault) -> Option<Inside> {
+        let staging = self.progress().held_staging.clone()?;
+        if !prepared.spec.kind().starts_with("process_") {
+            return None;
+        }
+        let within = self.world.processes.descendants(&staging).ok()?;
+        let mut touched = Vec::new();
+        for target in prepared.spec.targets() {
+            let found = self.scene.target(target).await.ok()?;
+            touched.extend(found.processes);
+        }
+        let all = !touched.is_empty() && touched.iter().all(|process| within.contains(process));
+        all.then_some(Inside { staging, touched })
+    }
+
     /// The blast radius that the playbook allows.
     fn bounded(&self, plan: &InjectPlan, prepared: &PreparedFault) -> Result<(), String> {
         let touched = prepared.touched().len();
@@ -107,13 +124,8 @@ impl Drill<'_> {
         Err(format!("it would touch {touched} of {all}, and `at_most` allows {allowed}"))
     }
 
-    async fn injection(
-        &self,
-        step: &StepPlan,
-        plan: &InjectPlan,
-        intent: FaultIntent,
-        prepared: PreparedFault,
-    ) -> VerbEnd {
+    /// No journal, no injection; no guardian, no injection.
+    async fn injection(&self, step: &StepPlan, intent: FaultIntent, prepared: PreparedFault) -> VerbEnd {
         let (fault, began) = (intent.fault.clone(), self.now());
         let unwritten = |error: String| VerbEnd::new(StepOutcome::Errored { error }, Span::point(began));
         if let Err(error) = self.index.add(&self.options.run, &self.dir) {
@@ -122,19 +134,24 @@ impl Drill<'_> {
         if let Err(error) = self.record.write(What::FaultIntent(Box::new(intent.clone()))) {
             return unwritten(format!("nothing was injected: {error}"));
         }
+        let confirmed = self.confirmed(&intent).await;
         let lo = self.now();
         let open = Arc::new(OpenFault {
             intent,
             prepared,
             injected: lo,
-            deadline: lo.after(plan.deadline),
             turn: tokio::sync::Mutex::default(),
             healed: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
         });
         self.progress().faults.push(Arc::clone(&open));
-        self.progress().first_fault.get_or_insert(lo);
-        let called = open.prepared.inject(&self.scene.cx_for(&fault)).await;
+        let called = match confirmed {
+            Ok(()) => {
+                self.progress().first_fault.get_or_insert(lo);
+                open.prepared.inject(&self.scene.cx_for(&fault)).await.map_err(|e| e.to_string())
+            }
+            Err(why) => Err(format!("nothing was injected: {why}")),
+        };
         let span = Span::new(lo, self.now());
         match called {
             Ok(()) => {
@@ -142,7 +159,6 @@ impl Drill<'_> {
                 self.effect(&open, span).await
             }
             Err(error) => {
-                let error = error.to_string();
                 self.note(What::FaultInjectFailed { fault, error: error.clone() });
                 // Perhaps half of it was done.
                 let _named_at_the_end = self.heal(&open, HealCause::Step(step.id.clone())).await;
@@ -191,11 +207,18 @@ impl Drill<'_> {
         }
         let fault = &open.intent.fault;
         self.note(What::HealStarted { fault: fault.clone(), by: cause });
-        let note = |what| self.note(what);
+        self.tell_guardian(FromRunner::Healing(fault.clone()));
+        let note = |what| self.noted(what);
         let done = heal::heal(fault, &open.prepared, &self.scene.cx_for(fault), &self.options.limits, &note).await;
         open.healed.store(done.is_ok(), Ordering::SeqCst);
         open.stuck.store(done.is_err(), Ordering::SeqCst);
+        let end = if done.is_ok() { FromRunner::Healed } else { FromRunner::Stuck };
+        self.tell_guardian(end(fault.clone()));
         done
+    }
+
+    fn noted(&self, what: What) -> Noted {
+        if self.record.write(what).is_ok() { Noted::Yes } else { Noted::No }
     }
 
     /// A step that says `closes:` has done the healing; this looks whether it is so. If not, the fault stays open and
@@ -208,11 +231,13 @@ impl Drill<'_> {
         }
         let lo = self.now();
         self.note(What::HealStarted { fault: id.clone(), by: HealCause::Closes(step.id.clone()) });
-        match heal::confirm(&open.prepared, &self.scene.cx_for(id), self.options.limits.heal_look).await {
+        let limits = &self.options.limits;
+        match heal::confirm(&open.prepared, &self.scene.cx_for(id), limits, limits.heal_look).await {
             Ok(detail) => {
-                let detail = heal::forget(&self.scene.cx_for(id), detail);
-                self.note(What::Healed { fault: id.clone(), span: Span::new(lo, self.now()), detail });
+                let span = Span::new(lo, self.now());
+                heal::healed(id, span, detail, &self.scene.cx_for(id), &|what| self.noted(what));
                 open.healed.store(true, Ordering::SeqCst);
+                self.tell_guardian(FromRunner::Healed(id.clone()));
                 Ok(())
             }
             Err(error) => {

@@ -52,7 +52,9 @@ impl Drill<'_> {
         }
         panics.extend(caught(self.close_down(whole)).await.err());
         self.end_phase();
-        self.end_record((reasons, held), panics)
+        let finished = self.end_record((reasons, held), panics);
+        self.let_guardian_go().await;
+        finished
     }
 
     /// Heals what is open.

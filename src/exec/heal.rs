@@ -8,7 +8,14 @@ use crate::model::{FaultId, Span};
 use std::time::Duration;
 
 /// Notes what happens.
-pub(super) type Note<'a> = &'a (dyn Fn(What) + Send + Sync);
+pub(super) type Note<'a> = &'a (dyn Fn(What) -> Noted + Send + Sync);
+
+/// Has it reached the record?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noted {
+    Yes,
+    No,
+}
 
 /// Between two looks whether it is healed.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -27,14 +34,13 @@ pub(super) async fn heal(
     loop {
         let error = match once(fault, cx, limits).await {
             Ok(detail) => {
-                let detail = forget(cx, detail);
-                note(What::Healed { fault: id.clone(), span: Span::new(began, clock.mono()), detail });
+                healed(id, Span::new(began, clock.mono()), detail, cx, note);
                 return Ok(());
             }
             Err(error) => error,
         };
         let last = attempt >= limits.heal_attempts;
-        note(What::HealFailed { fault: id.clone(), attempt, error: error.clone(), last });
+        let _said = note(What::HealFailed { fault: id.clone(), attempt, error: error.clone(), last });
         if last {
             return Err(error);
         }
@@ -43,11 +49,15 @@ pub(super) async fn heal(
     }
 }
 
-/// What was kept for putting it back is not needed any more; that it could not be erased does not undo the healing.
-pub(super) fn forget(cx: &Cx<'_>, detail: String) -> String {
-    match cx.scope.vault().erase(&cx.owner) {
-        Ok(()) => detail,
-        Err(why) => format!("{detail}; what was kept could not be erased: {why}"),
+/// Notes that it is healed. What was kept for putting it back is erased only after that is in the record: whoever finds
+/// the fault open heals it again, and needs it.
+pub(super) fn healed(id: &FaultId, span: Span, detail: String, cx: &Cx<'_>, note: Note<'_>) {
+    if note(What::Healed { fault: id.clone(), span, detail }) == Noted::No {
+        return;
+    }
+    if let Err(why) = cx.scope.vault().erase(&cx.owner) {
+        let text = format!("what was kept of `{id}` could not be erased: {why}");
+        let _said = note(What::Note { text });
     }
 }
 
@@ -57,21 +67,27 @@ async fn once(fault: &PreparedFault, cx: &Cx<'_>, limits: &Limits) -> Result<Str
         Err(_) => Err(format!("healing did not end within {:?}", limits.heal_call)),
     };
     match called {
-        Ok(()) => confirm(fault, cx, limits.heal_look).await,
+        Ok(()) => confirm(fault, cx, limits, limits.heal_look).await,
         // Perhaps somebody else has healed it: one look decides.
-        Err(why) => confirm(fault, cx, Duration::ZERO).await.map_err(|_| why),
+        Err(why) => confirm(fault, cx, limits, Duration::ZERO).await.map_err(|_| why),
     }
 }
 
-/// Looks until the state before the fault is back.
-pub(super) async fn confirm(fault: &PreparedFault, cx: &Cx<'_>, limit: Duration) -> Result<String, String> {
+/// Looks until the state before the fault is back, for so long; no look takes longer than a glance may.
+pub(super) async fn confirm(
+    fault: &PreparedFault,
+    cx: &Cx<'_>,
+    limits: &Limits,
+    within: Duration,
+) -> Result<String, String> {
     let clock = &cx.world.clock;
-    let until = clock.mono().after(limit);
+    let until = clock.mono().after(within);
     loop {
-        let seen = match fault.healed(cx).await {
-            Ok(look) if look.holds => return Ok(look.detail),
-            Ok(look) => look.detail,
-            Err(error) => error.to_string(),
+        let seen = match tokio::time::timeout(limits.heal_glance, fault.healed(cx)).await {
+            Ok(Ok(look)) if look.holds => return Ok(look.detail),
+            Ok(Ok(look)) => look.detail,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("looking did not end within {:?}", limits.heal_glance),
         };
         if clock.mono() >= until {
             return Err(format!("not back yet: {seen}"));

@@ -10,6 +10,8 @@ mod context;
 mod drill;
 mod fault;
 mod finish;
+pub mod guardian;
+mod guarded;
 mod heal;
 mod kill_switch;
 mod load;
@@ -38,6 +40,7 @@ mod when;
 mod tests;
 
 pub use ask::{Answer, AnswerFile, Answers, Nobody};
+pub use guardian::Guarding;
 pub use kill_switch::{KillSwitch, engage, release};
 pub use options::{Embedded, Finished, Limits, Observer, RunError, RunOptions, Silent, new_run_id};
 pub use recover::{Recovered, StillOpen, recover};

@@ -1,10 +1,12 @@
 //! What a run is given besides its plan, and what it gives back.
 
 use super::ask::{Answers, Nobody};
+use super::guardian::Guarding;
 use super::kill_switch::KillSwitch;
 use crate::event::{Event, HostSeal};
 use crate::model::{FaultId, RunId, RunState, WorkloadStats};
 use crate::plan::EmbeddedStaging;
+use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +30,8 @@ pub struct RunOptions {
     pub host: HostSeal,
     /// Brings the embedded staging up.
     pub embedded: Embedded,
+    /// Who heals when the runner no longer can.
+    pub guardian: Guarding,
     /// Answers `ask` steps.
     pub answers: Arc<dyn Answers>,
     /// What stops every run at once.
@@ -37,18 +41,19 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// Nobody answers, usual limits, a staging that cannot be had.
+    /// Nobody answers, nobody guards, usual limits, a staging that cannot be had.
     #[must_use]
     pub fn new(reports_dir: PathBuf, state_dir: PathBuf, run: RunId, host: HostSeal) -> Self {
         let embedded: Embedded = Arc::new(|_, _| Vec::new());
         let (answers, limits) = (Arc::new(Nobody), Limits::default());
+        let guardian = Guarding::Nobody("none was asked for".to_owned());
         let kill_switch = KillSwitch::of(&state_dir);
-        Self { reports_dir, state_dir, run, host, embedded, answers, kill_switch, limits }
+        Self { reports_dir, state_dir, run, host, embedded, guardian, answers, kill_switch, limits }
     }
 }
 
 /// How long things may take that a playbook does not say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// From an injection to the look that sees its effect.
     pub effect: Duration,
@@ -60,6 +65,12 @@ pub struct Limits {
     pub heal_attempts: u32,
     /// Between the first two attempts; doubles each time.
     pub heal_backoff: Duration,
+    /// One look whether it is healed.
+    pub heal_glance: Duration,
+    /// A runner or a guardian that gives no sign for so long counts as dead.
+    pub lease: Duration,
+    /// So long after a fault's deadline the guardian leaves the healing to the runner.
+    pub guardian_margin: Duration,
     /// Until the embedded staging is ready, and until it is down.
     pub staging: Duration,
     /// One read-back.
@@ -74,6 +85,15 @@ pub struct Limits {
     pub look_every: Duration,
 }
 
+impl Limits {
+    /// The longest that healing a fault may take, all attempts together.
+    #[must_use]
+    pub fn heal_bound(&self) -> Duration {
+        let pauses = self.heal_backoff * 2_u32.saturating_pow(self.heal_attempts.min(16));
+        (self.heal_call + self.heal_look + self.heal_glance) * self.heal_attempts + pauses + self.guardian_margin
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         let s = Duration::from_secs;
@@ -83,6 +103,9 @@ impl Default for Limits {
             heal_look: s(60),
             heal_attempts: 4,
             heal_backoff: Duration::from_millis(500),
+            heal_glance: s(30),
+            lease: s(15),
+            guardian_margin: s(10),
             staging: s(60),
             read_back: s(120),
             reach: s(5),
@@ -133,6 +156,18 @@ pub enum RunError {
         /// The command that a person can run.
         by_hand: String,
     },
+    /// What an earlier run left open is being healed at this moment.
+    #[error("what run {run} left open is being healed right now, by its guardian or by a recovery; try again when it is over")]
+    BeingHealed {
+        /// The earlier run.
+        run: RunId,
+    },
+    /// An earlier run died and left its staging up.
+    #[error("run {run} left its staging up; bring it down with `blackstart recover`")]
+    StagingUp {
+        /// The earlier run.
+        run: RunId,
+    },
     /// An earlier run is listed as open, and its record cannot be read.
     #[error("run {run} may have left a fault open, and nobody can say which: {why}")]
     Unreadable {
@@ -153,6 +188,15 @@ pub enum RunError {
     /// A bug, or a record that cannot be written.
     #[error("{0}")]
     Internal(String),
+}
+
+impl RunError {
+    /// Did an earlier run leave something in the way?
+    #[must_use]
+    pub fn is_of_an_earlier_run(&self) -> bool {
+        use RunError::{BeingHealed, OpenFault, StagingUp, Unreadable};
+        matches!(self, OpenFault { .. } | BeingHealed { .. } | StagingUp { .. } | Unreadable { .. })
+    }
 }
 
 fn open_faults(open: &[(FaultId, String)]) -> String {

@@ -17,7 +17,11 @@ const STEADY_EVERY: Duration = Duration::from_secs(1);
 impl Drill<'_> {
     /// From preflight to verification.
     pub async fn conduct(&self) -> Result<(), Broken> {
-        self.phase(Phase::Preflight, self.preflight()).await?;
+        self.phase(Phase::Preflight, async {
+            self.preflight().await?;
+            self.have_guardian().await
+        })
+        .await?;
         if self.plan.staging.is_some() {
             self.phase(Phase::StagingUp, self.staging_up()).await?;
         }

@@ -21,18 +21,25 @@ const OTHER_DESCRIPTORS: u64 = 128;
 pub(super) fn open_fault(index: &Index) -> Result<(), RunError> {
     let broken = |e: journal::JournalError| RunError::Preflight(vec![e.to_string()]);
     for entry in index.list().map_err(broken)? {
+        let run = entry.run.clone();
         if journal::alive(&entry.dir) {
+            let healing = journal::read_events(&entry.dir).is_ok_and(|stored| journal::being_healed(&stored.events));
+            if healing {
+                return Err(RunError::BeingHealed { run });
+            }
             continue;
         }
-        let run = entry.run.clone();
         let unreadable = |why: String| RunError::Unreadable { run: run.clone(), why };
-        let stored = journal::read(&entry.dir).map_err(|e| {
+        let stored = journal::read_events(&entry.dir).map_err(|e| {
             unreadable(format!(
                 "{e}; see for yourself whether all is well, then remove `{run}` from the state directory"
             ))
         })?;
         if let Some(open) = journal::open_faults(&stored.events).pop() {
             return Err(RunError::OpenFault { run, fault: open.fault, by_hand: open.by_hand });
+        }
+        if journal::left_up(&stored.events).is_some() {
+            return Err(RunError::StagingUp { run });
         }
         index.remove(&entry.run).map_err(broken)?;
     }

@@ -1,19 +1,27 @@
-//! Heals what runs left open, from their journals alone: also after the runner, or the whole machine, died.
+//! Heals what runs left open, from their journals alone: also after the runner, or the whole machine, died. Used by
+//! `recover` and by a run's guardian; when a guardian takes over is decided in `guardian`.
 
-use super::context::HealContext;
-use super::heal;
+use super::context::{HealContext, Inside};
+use super::heal::{self, Noted};
 use super::options::{Limits, Observer};
 use super::redact::Redactor;
 use super::scene::Scene;
 use super::secrets;
-use crate::adapters::World;
-use crate::event::{Event, FaultIntent, HealCause, What};
+use super::staging;
+use crate::adapters::{ProcessState, World, host};
+use crate::clock::Clock;
+use crate::event::{Event, FaultIntent, Healer, What};
 use crate::faults::PreparedFault;
 use crate::journal::state::{Index, OpenRun};
-use crate::journal::{Journal, JournalError, open_faults};
-use crate::model::{FaultId, RunId, RunState};
+use crate::journal::{self, Held, Journal, JournalError, LeftUp, open_faults};
+use crate::model::{FaultId, RunId, RunState, Span};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A guardian waits so long for a record that somebody else has in hand: a runner on its way out, or a recovery.
+const TURN: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What a recovery did for one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +34,7 @@ pub struct Recovered {
     pub healed: Vec<FaultId>,
     /// What is still open.
     pub open: Vec<StillOpen>,
-    /// Why nothing can be said, if so: its record cannot be read, or it is still alive.
+    /// Why nothing more can be said, if so: its record cannot be read or written, or it is still alive.
     pub error: Option<String>,
 }
 
@@ -41,8 +49,9 @@ pub struct StillOpen {
     pub by_hand: String,
 }
 
-/// Heals every open fault of every run that the state directory lists, newest first. What it does is appended to the
-/// same journals.
+/// Heals every open fault of every run that the state directory lists, newest first, and brings down what they left up.
+/// What it does is appended to the same journals. A record that cannot be written, or is damaged, is healed from as far
+/// as it can be read.
 ///
 /// # Errors
 /// When the state directory cannot be read.
@@ -52,10 +61,12 @@ pub async fn recover(
     limits: &Limits,
     observer: Arc<dyn Observer>,
 ) -> Result<Vec<Recovered>, JournalError> {
-    let index = Index::open(state_dir)?;
+    let index = Index::at(state_dir);
     let mut all = Vec::new();
     for entry in index.list()?.into_iter().rev() {
-        let mut recovered = one(&entry, world, limits, &observer).await;
+        let why = "the runner died".to_owned();
+        let mender = Mender { world, limits, observer: &observer, by: Healer::Recover, why };
+        let mut recovered = mender.mend(&entry, &[]).await;
         if recovered.error.is_none() && recovered.open.is_empty() {
             recovered.error = index.remove(&entry.run).err().map(|e| e.to_string());
         }
@@ -64,53 +75,220 @@ pub async fn recover(
     Ok(all)
 }
 
-async fn one(entry: &OpenRun, world: &World, limits: &Limits, observer: &Arc<dyn Observer>) -> Recovered {
-    let OpenRun { run, dir } = entry.clone();
-    let mut recovered = Recovered { run, dir, healed: Vec::new(), open: Vec::new(), error: None };
-    let (journal, stored) = match Journal::reopen(&entry.dir, world.clock.clone()) {
-        Ok(reopened) => reopened,
-        Err(error) => return Recovered { error: Some(error.to_string()), ..recovered },
-    };
-    let redactor = Redactor::default();
-    let note = |mut what: What| {
-        redactor.event(&mut what);
-        // The healing counts, not that it is written down: a full disk must not keep a fault open.
-        let event = journal.append(what.clone()).unwrap_or_else(|_| Event { at: world.clock.stamp(), what });
-        observer.event(&event);
-    };
-    for intent in open_faults(&stored.events).into_iter().rev() {
-        match heal_one(&intent, entry, world, limits, (&redactor, &note)).await {
-            Ok(()) => recovered.healed.push(intent.fault),
-            Err(why) => {
-                let (fault, by_hand) = (intent.fault, intent.by_hand);
-                recovered.open.push(StillOpen { fault, why, by_hand });
-            }
-        }
-    }
-    let ended = stored.events.iter().any(|e| matches!(e.what, What::RunEnded { .. }));
-    let open: Vec<FaultId> = recovered.open.iter().map(|o| o.fault.clone()).collect();
-    if !ended {
-        let state = if open.is_empty() { RunState::Aborted } else { RunState::Dirty };
-        let error = Some("the runner died; this end was written by a recovery".to_owned());
-        note(What::RunEnded { state, open, error });
-    }
-    recovered
-}
-
-async fn heal_one(
+/// A fault as its intent says.
+pub(super) fn prepared(
     intent: &FaultIntent,
-    entry: &OpenRun,
+    run: &RunId,
     world: &World,
-    limits: &Limits,
-    (redactor, note): (&Redactor, heal::Note<'_>),
-) -> Result<(), String> {
+) -> Result<(PreparedFault, HealContext, Scene), String> {
     let unreadable = |e: serde_json::Error| format!("its intent cannot be read: {e}");
     let spec = serde_json::from_value(intent.spec.clone()).map_err(unreadable)?;
     let undo = serde_json::from_value(intent.undo.clone()).map_err(unreadable)?;
     let context: HealContext = serde_json::from_value(intent.context.clone()).map_err(unreadable)?;
-    let scene = Scene::recovered(context, world, &entry.run);
-    // A secret that is gone matters only if the heal needs it; then the heal says so.
-    let _unread = secrets::read(&scene, redactor).await;
-    note(What::HealStarted { fault: intent.fault.clone(), by: HealCause::Recover });
-    heal::heal(&intent.fault, &PreparedFault { spec, undo }, &scene.cx_for(&intent.fault), limits, note).await
+    let scene = Scene::recovered(context.clone(), world, run);
+    Ok((PreparedFault { spec, undo }, context, scene))
+}
+
+/// Somebody who heals in place of a runner.
+pub(super) struct Mender<'a> {
+    pub world: &'a World,
+    pub limits: &'a Limits,
+    pub observer: &'a Arc<dyn Observer>,
+    pub by: Healer,
+    /// Why it must.
+    pub why: String,
+}
+
+/// A run's record as far as it can be read, and whether what is done now can be written into it.
+struct Taken {
+    events: Vec<Event>,
+    /// Kept as long as it is worked on: nobody else does.
+    _held: Option<Held>,
+    journal: Option<Journal>,
+    /// Why it cannot be written.
+    unwritten: Mutex<Option<String>>,
+}
+
+/// Where what happens goes.
+struct Notes<'a> {
+    taken: &'a Taken,
+    mender: &'a Mender<'a>,
+    world: &'a World,
+    redactor: Redactor,
+}
+
+impl Notes<'_> {
+    fn note(&self, mut what: What) -> Noted {
+        self.redactor.event(&mut what);
+        let appended = self.taken.journal.as_ref().map(|journal| journal.append(what.clone()));
+        let (event, noted) = match appended {
+            Some(Ok(event)) => (event, Noted::Yes),
+            other => {
+                // The healing counts, not that it is written down: a full disk must not keep a fault open.
+                if let Some(Err(error)) = other {
+                    self.taken.unwritten(error.to_string());
+                }
+                (Event { at: self.world.clock.stamp(), what }, Noted::No)
+            }
+        };
+        self.mender.observer.event(&event);
+        noted
+    }
+}
+
+impl Taken {
+    fn unwritten(&self, why: String) {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    }
+
+    fn ended(&self) -> bool {
+        self.events.iter().any(|e| matches!(e.what, What::RunEnded { .. }))
+    }
+}
+
+impl Mender<'_> {
+    /// Heals one run. `known` is what must be healed even if the record has lost it.
+    pub async fn mend(&self, entry: &OpenRun, known: &[FaultIntent]) -> Recovered {
+        let OpenRun { run, dir } = entry.clone();
+        let mut recovered = Recovered { run, dir, healed: Vec::new(), open: Vec::new(), error: None };
+        let world = self.world_now(&entry.dir);
+        let taken = match self.take(&entry.dir, &world).await {
+            Ok(taken) => taken,
+            Err(error) => return Recovered { error: Some(error), ..recovered },
+        };
+        let notes = Notes { taken: &taken, mender: self, world: &world, redactor: Redactor::default() };
+        let open = still_open(&taken.events, known);
+        let left = journal::left_up(&taken.events);
+        if !taken.ended() {
+            let _said = notes.note(What::TakenOver { by: self.by, why: self.why.clone() });
+        }
+        for intent in open.into_iter().rev() {
+            match self.heal(&intent, entry, &world, &notes).await {
+                Ok(()) => recovered.healed.push(intent.fault),
+                Err(why) => recovered.open.push(StillOpen { fault: intent.fault, why, by_hand: intent.by_hand }),
+            }
+        }
+        if let Some(left) = left {
+            recovered.error = self.bring_down(left, entry, &world, &notes).await.err();
+        }
+        if !taken.ended() {
+            let open: Vec<FaultId> = recovered.open.iter().map(|o| o.fault.clone()).collect();
+            let state = if open.is_empty() { RunState::Aborted } else { RunState::Dirty };
+            let _said = notes.note(What::RunEnded { state, open, error: None });
+        }
+        let unwritten = taken.unwritten.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let unwritten = unwritten.map(|why| format!("what was done could not be written down: {why}"));
+        recovered.error = recovered.error.or(unwritten);
+        recovered
+    }
+
+    /// Takes the record in hand. One that cannot be written, or is damaged, is still read as far as it goes.
+    async fn take(&self, dir: &Path, world: &World) -> Result<Taken, String> {
+        let patience = if self.by == Healer::Guardian { TURN } else { Duration::ZERO };
+        let until = world.clock.mono().after(patience);
+        let refused = loop {
+            match Journal::reopen(dir, world.clock.clone()) {
+                Ok((journal, stored)) => {
+                    let (journal, unwritten) = (Some(journal), Mutex::new(None));
+                    return Ok(Taken { events: stored.events, _held: None, journal, unwritten });
+                }
+                Err(JournalError::Busy(_)) if world.clock.mono() < until => {
+                    world.clock.sleep_until(world.clock.mono().after(LOOK_EVERY)).await;
+                }
+                Err(busy @ JournalError::Busy(_)) => return Err(busy.to_string()),
+                Err(other) => break other,
+            }
+        };
+        let unwritten = Mutex::new(Some(refused.to_string()));
+        let stored = journal::hold(dir).and_then(|held| Ok((held, journal::read_events(dir)?.events)));
+        match (stored, self.by) {
+            (Ok((held, events)), _) => Ok(Taken { events, _held: Some(held), journal: None, unwritten }),
+            // It was told all that is open.
+            (Err(_), Healer::Guardian) => Ok(Taken { events: Vec::new(), _held: None, journal: None, unwritten }),
+            (Err(why), Healer::Recover) => Err(why.to_string()),
+        }
+    }
+
+    /// After a reboot the monotonic clock begins anew; the record's goes on, as far as the wall clock can tell.
+    fn world_now(&self, dir: &Path) -> World {
+        let mut world = self.world.clone();
+        // A guardian does not outlive its boot.
+        let read = if self.by == Healer::Recover { journal::read_events(dir).ok() } else { None };
+        let Some(events) = read.map(|stored| stored.events) else { return world };
+        let (Some(What::RunStarted(start)), Some(last)) = (events.first().map(|e| &e.what), events.last()) else {
+            return world;
+        };
+        let boot = host::line("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        if matches!(world.clock, Clock::System) && !boot.is_empty() && boot != start.host.boot {
+            world.clock = Clock::continuing(&last.at);
+        }
+        world
+    }
+
+    async fn heal(
+        &self,
+        intent: &FaultIntent,
+        entry: &OpenRun,
+        world: &World,
+        notes: &Notes<'_>,
+    ) -> Result<(), String> {
+        let (fault, context, scene) = prepared(intent, &entry.run, world)?;
+        let note = |what| notes.note(what);
+        let _said = note(What::HealStarted { fault: intent.fault.clone(), by: self.by.cause() });
+        let lo = world.clock.mono();
+        if let Some(inside) = &context.inside
+            && self.ended_with_runner(inside, world).await
+        {
+            let detail = "it was inside the embedded staging, which ended with its runner: nothing of it is left";
+            let (fault, span) = (&intent.fault, Span::new(lo, world.clock.mono()));
+            heal::healed(fault, span, detail.to_owned(), &scene.cx_for(fault), &note);
+            return Ok(());
+        }
+        // A secret that is gone matters only if the heal needs it; then the heal says so.
+        let _unread = secrets::read(&scene, &notes.redactor).await;
+        heal::heal(&intent.fault, &fault, &scene.cx_for(&intent.fault), self.limits, &note).await
+    }
+
+    /// An embedded staging holds a pipe to its runner and ends with it. Did it?
+    async fn ended_with_runner(&self, inside: &Inside, world: &World) -> bool {
+        let until = world.clock.mono().after(self.limits.staging);
+        loop {
+            let all = std::iter::once(&inside.staging).chain(&inside.touched);
+            let gone = |who| matches!(world.processes.state(who), Ok(ProcessState::Gone));
+            if all.into_iter().all(gone) {
+                return true;
+            }
+            if world.clock.mono() >= until {
+                return false;
+            }
+            world.clock.sleep_until(world.clock.mono().after(LOOK_EVERY)).await;
+        }
+    }
+
+    async fn bring_down(&self, left: LeftUp, entry: &OpenRun, world: &World, notes: &Notes<'_>) -> Result<(), String> {
+        let unreadable = |e: serde_json::Error| format!("what brings the staging down cannot be read: {e}");
+        let down = serde_json::from_value(left.down).map_err(unreadable)?;
+        let context = serde_json::from_value(left.context).map_err(unreadable)?;
+        let scene = Scene::recovered(context, world, &entry.run);
+        scene.set_staging(left.fields);
+        let _unread = secrets::read(&scene, &notes.redactor).await;
+        let error = staging::run_down(&down, &scene).await;
+        if !notes.taken.ended() {
+            let _said = notes.note(What::StagingDown { error: error.clone() });
+        }
+        error.map_or(Ok(()), |why| Err(format!("the staging could not be brought down: {why}")))
+    }
+}
+
+/// What the record has open, and what it has lost, oldest first.
+fn still_open(events: &[Event], known: &[FaultIntent]) -> Vec<FaultIntent> {
+    // Texts for people may have been changed on the way into the record.
+    let same = |a: &FaultIntent, b: &FaultIntent| a.fault == b.fault && a.undo == b.undo && a.deadline_boot == b.deadline_boot;
+    let written =
+        |known: &FaultIntent| events.iter().any(|e| matches!(&e.what, What::FaultIntent(intent) if same(intent, known)));
+    let mut open = open_faults(events);
+    let lost: Vec<FaultIntent> = known.iter().filter(|known| !known.irreversible && !written(known)).cloned().collect();
+    open.retain(|old| !lost.iter().any(|new| new.fault == old.fault));
+    open.extend(lost);
+    open
 }

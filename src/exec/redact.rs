@@ -53,6 +53,7 @@ impl Redactor {
                 start.params.values_mut().for_each(|t| self.text(t));
                 start.metadata.values_mut().flatten().for_each(|t| self.text(t));
             }
+            What::TakenOver { why, .. } => self.text(why),
             What::StagingUp { fields } => fields.values_mut().for_each(|t| self.text(t)),
             What::StagingDown { error } | What::RunEnded { error, .. } => error.iter_mut().for_each(|t| self.text(t)),
             What::TargetsResolved { targets, .. } => {
@@ -79,6 +80,8 @@ impl Redactor {
             | What::Milestone { .. }
             | What::FaultInjected { .. }
             | What::HealStarted { .. }
+            | What::Guarded { .. }
+            | What::StagingBegun { .. }
             | What::AbortRequested { .. }
             | What::Stall { .. } => {}
         }

@@ -24,8 +24,8 @@ pub async fn run(
     stop: StopSignal,
 ) -> Finished {
     let stop = stop.child();
-    let refused = |error| {
-        let dirty = matches!(error, RunError::OpenFault { .. } | RunError::Unreadable { .. });
+    let refused = |error: RunError| {
+        let dirty = error.is_of_an_earlier_run();
         let state = match &error {
             RunError::Held(_) => RunState::Held,
             _ if dirty => RunState::Dirty,

@@ -52,7 +52,7 @@ impl Scene {
 
     /// What a journaled context says.
     pub fn recovered(context: HealContext, world: &World, run: &RunId) -> Self {
-        let HealContext { base, dir, state, secrets: sources, targets } = context;
+        let HealContext { base, dir, state, secrets: sources, targets, inside: _ } = context;
         let (world, run, params) = (world.clone(), run.clone(), BTreeMap::new());
         Self { world, base, run, dir, state, params, sources, targets, values: Mutex::default() }
     }
@@ -140,6 +140,8 @@ impl Scene {
             state: self.state.clone(),
             secrets: self.sources.clone(),
             targets: self.targets.iter().map(|(name, spec)| (name.clone(), self.filled(spec))).collect(),
+            targets: self.targets.iter().map(|(name, spec)| (name.clone(), filled(spec))).collect(),
+            inside: None,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Brings a drill's own staging up and down. What it consists of is not known here.
 
 use super::drill::{Broken, Drill};
+use super::scene::Scene;
 use crate::adapters::{Command, Held};
 use crate::event::What;
 use crate::model::CommandSpec;
+use crate::faults::journaled;
 use crate::plan::{EmbeddedStaging, StagingPlan};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,11 +49,15 @@ impl Drill<'_> {
         let held = self.world.commands.hold(&command).await.map_err(|e| e.to_string())?;
         let mut fields = ready_fields(&held.first_line);
         fields.insert("dir".to_owned(), dir.to_string_lossy().into_owned());
+        let pid = fields.get("pid").and_then(|pid| pid.parse().ok());
+        let process = pid.and_then(|pid| self.world.processes.identify(pid).ok().flatten());
+        self.progress().held_staging = process;
         self.progress().staging = Some(Up::Held(held));
         Ok(fields)
     }
 
     async fn commands_up(&self, up: &CommandSpec, down: &CommandSpec) -> Result<BTreeMap<String, String>, String> {
+        self.begun(&patient(down))?;
         // Also when it comes up only in part.
         self.progress().staging = Some(Up::Command(patient(down)));
         let done = self.scene.cx().run_command(&patient(up)).await.map_err(|e| e.to_string())?;
@@ -61,19 +67,36 @@ impl Drill<'_> {
         Ok(printed_fields(&done.answer))
     }
 
+    /// From now on another process can bring it down, too.
+    fn begun(&self, down: &CommandSpec) -> Result<(), String> {
+        let unreadable = |e: serde_json::Error| format!("its commands cannot be journaled: {e}");
+        let down = journaled(serde_json::to_value(down).map_err(unreadable)?, &self.scene.cx());
+        let context = serde_json::to_value(self.scene.context()).map_err(unreadable)?;
+        if self.record.redactor.holds(&format!("{down} {context}")) {
+            return Err("a secret's value stands in what would be journaled; write it as ${secrets.NAME}".to_owned());
+        }
+        self.index.add(&self.options.run, &self.dir).map_err(|e| e.to_string())?;
+        self.record.write(What::StagingBegun { down, context }).map_err(|e| e.to_string())
+    }
+
     /// Brings it down, however far up it is.
     pub async fn staging_down(&self) {
         let up = self.progress().staging.take();
         let error = match up {
             None => return,
             Some(Up::Held(held)) => held.process.end(self.options.limits.staging).await.err().map(|e| e.to_string()),
-            Some(Up::Command(down)) => match self.scene.cx().run_command(&down).await {
-                Ok(done) if done.ok => None,
-                Ok(done) => Some(done.detail),
-                Err(error) => Some(error.to_string()),
-            },
+            Some(Up::Command(down)) => run_down(&down, &self.scene).await,
         };
         self.note(What::StagingDown { error });
+    }
+}
+
+/// Runs the command that brings a staging down; says why it is not down, if so.
+pub(super) async fn run_down(down: &CommandSpec, scene: &Scene) -> Option<String> {
+    match scene.cx().run_command(down).await {
+        Ok(done) if done.ok => None,
+        Ok(done) => Some(done.detail),
+        Err(error) => Some(error.to_string()),
     }
 }
 

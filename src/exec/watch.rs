@@ -65,7 +65,8 @@ impl Drill<'_> {
     pub async fn watch(&self) {
         let guards = join_all(self.plan.guards.iter().map(|guard| self.guard(guard)));
         let switch = async { tokio::join!(self.switch_files(), self.switch_url()) };
-        tokio::join!(self.figures(), self.clocks(), self.deadlines(), self.whole(), self.wishes(), guards, switch);
+        let guardian = self.guardian_lost();
+        tokio::join!(self.figures(), self.clocks(), self.deadlines(), self.whole(), self.wishes(), guards, switch, guardian);
     }
 
     async fn every(&self, time: Duration) -> Mono {
@@ -136,9 +137,11 @@ impl Drill<'_> {
     /// A fault whose deadline has passed is healed, whatever the steps do meanwhile.
     async fn deadlines(&self) {
         loop {
-            let now = self.every(DEADLINE_EVERY).await;
+            self.every(DEADLINE_EVERY).await;
+            // This clock goes on while the machine sleeps, as the guardian's does.
+            let now = self.world.clock.boot_nanos();
             for open in self.open_faults() {
-                if now >= open.deadline && !open.is_stuck() {
+                if open.intent.deadline_boot.is_some_and(|due| now >= due) && !open.is_stuck() {
                     let _named_at_the_end = self.heal(&open, HealCause::Deadline).await;
                 }
             }

@@ -20,8 +20,8 @@ pub enum JournalError {
     /// A run's record is never overwritten.
     #[error("cannot create `{0}`: it exists already, and a record is never overwritten")]
     Exists(PathBuf),
-    /// The run that writes it is still alive.
-    #[error("cannot continue `{0}`: the run that writes it is still alive")]
+    /// Somebody writes it.
+    #[error("cannot continue `{0}`: its run is still alive, or its guardian or another recovery is healing it right now")]
     Busy(PathBuf),
     /// There is nothing to continue.
     #[error("cannot continue `{0}`: no line of it can be read ({1})")]

@@ -16,9 +16,9 @@ mod writer;
 
 pub use error::JournalError;
 pub use format::{Cut, FILE, VERSION, digest};
-pub use open::open_faults;
-pub use reader::{Stored, read};
-pub use writer::{Journal, alive};
+pub use open::{LeftUp, being_healed, left_up, open_faults};
+pub use reader::{Stored, read, read_events};
+pub use writer::{Held, Journal, alive, hold};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
-//! Which faults of a record still have to be healed.
+//! What of a record is still to be done: faults to be healed, a staging to be brought down.
 
 use crate::event::{Event, FaultIntent, What};
+use std::collections::BTreeMap;
 
 /// Intents that are not healed and that somebody has to heal, oldest first. An intent counts from the moment it was
 /// written: the injection may have happened even if the record stops right after it.
@@ -18,4 +19,40 @@ pub fn open_faults(events: &[Event]) -> Vec<FaultIntent> {
         }
     }
     open.into_iter().filter(|intent| !intent.irreversible).cloned().collect()
+}
+
+/// A staging that a record leaves up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeftUp {
+    /// The command that brings it down, secrets by reference.
+    pub down: serde_json::Value,
+    /// What another process needs besides.
+    pub context: serde_json::Value,
+    /// What `${staging.NAME}` stands for.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// The staging of commands that was begun, perhaps only in part, and not brought down.
+#[must_use]
+pub fn left_up(events: &[Event]) -> Option<LeftUp> {
+    let mut left: Option<LeftUp> = None;
+    for event in events {
+        match &event.what {
+            What::StagingBegun { down, context } => {
+                let (down, context, fields) = (down.clone(), context.clone(), BTreeMap::new());
+                left = Some(LeftUp { down, context, fields });
+            }
+            What::StagingUp { fields } => left.iter_mut().for_each(|up| up.fields.clone_from(fields)),
+            What::StagingDown { error: None } => left = None,
+            _ => {}
+        }
+    }
+    left
+}
+
+/// Did somebody else than the runner begin to heal it, and not end yet?
+#[must_use]
+pub fn being_healed(events: &[Event]) -> bool {
+    let taken = events.iter().rposition(|e| matches!(e.what, What::TakenOver { .. }));
+    taken.is_some() && !events.iter().any(|e| matches!(e.what, What::RunEnded { .. }))
 }

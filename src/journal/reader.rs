@@ -36,9 +36,7 @@ pub struct Stored {
 /// # Errors
 /// Only if the journal itself cannot be opened or read; damage is data, in `cut` and `problems`.
 pub fn read(dir: &Path) -> Result<Stored, JournalError> {
-    let path = dir.join(FILE);
-    let bytes = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
-    let mut stored = journal(&bytes);
+    let mut stored = read_events(dir)?;
     fold(&stored.events, &mut stored.problems);
     if let Some(What::RunStarted(start)) = stored.events.first().map(|event| &event.what) {
         let start = start.clone();
@@ -46,6 +44,16 @@ pub fn read(dir: &Path) -> Result<Stored, JournalError> {
     }
     read_backs(dir, &mut stored);
     Ok(stored)
+}
+
+/// Reads only the journal in `dir`: enough for whoever heals, however long the logs are.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_events(dir: &Path) -> Result<Stored, JournalError> {
+    let path = dir.join(FILE);
+    let bytes = std::fs::read(&path).map_err(JournalError::io("read", &path))?;
+    Ok(journal(&bytes))
 }
 
 /// The longest prefix of a journal that verifies.

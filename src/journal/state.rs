@@ -52,6 +52,12 @@ impl Index {
         Ok(Self { open })
     }
 
+    /// The index below `state_dir` as it is, perhaps not there at all; nothing is made.
+    #[must_use]
+    pub fn at(state_dir: &Path) -> Self {
+        Self { open: state_dir.join("open") }
+    }
+
     /// Notes that a run may hold open faults from now on; durable when it returns.
     ///
     /// # Errors
@@ -84,7 +90,10 @@ impl Index {
     /// # Errors
     /// If the index cannot be read.
     pub fn list(&self) -> Result<Vec<OpenRun>, JournalError> {
-        let entries = fs::read_dir(&self.open).map_err(JournalError::io("list", &self.open))?;
+        let entries = match fs::read_dir(&self.open) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(JournalError::io("list", &self.open))?,
+        };
         let mut runs = Vec::new();
         for entry in entries {
             let entry = entry.map_err(JournalError::io("list", &self.open))?;

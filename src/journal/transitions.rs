@@ -121,6 +121,9 @@ impl State {
             | What::StagingDown { .. }
             | What::GuardBroken { .. }
             | What::AbortRequested { .. }
+            | What::Guarded { .. }
+            | What::StagingBegun { .. }
+            | What::TakenOver { .. }
             | What::Stall { .. }
             | What::Note { .. } => Ok(()),
         }

@@ -60,7 +60,7 @@ impl Journal {
         let open = OpenOptions::new().read(true).write(true).open(&path);
         let mut file = open.map_err(JournalError::io("open", &path))?;
         lock(&file, &path)?;
-        let stored = super::read(dir)?;
+        let stored = super::read_events(dir)?;
         if let Some(cut) = stored.cut.as_ref().filter(|cut| !cut.torn) {
             return Err(JournalError::Unreadable(path, cut.to_string()));
         }
@@ -166,7 +166,11 @@ enum Sync {
 
 fn must_sync(what: &What) -> Sync {
     match what {
-        What::RunStarted(_) | What::FaultIntent(_) | What::Healed { .. } | What::RunEnded { .. } => Sync::Disk,
+        What::RunStarted(_)
+        | What::FaultIntent(_)
+        | What::StagingBegun { .. }
+        | What::Healed { .. }
+        | What::RunEnded { .. } => Sync::Disk,
         _ => Sync::Kernel,
     }
 }
@@ -175,6 +179,23 @@ fn must_sync(what: &What) -> Sync {
 #[must_use]
 pub fn alive(dir: &Path) -> bool {
     File::open(dir.join(FILE)).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// The right to act on a record that cannot be written.
+#[derive(Debug)]
+pub struct Held {
+    _file: File,
+}
+
+/// Takes a record in hand without writing it, so that nobody else does at the same time.
+///
+/// # Errors
+/// `Busy` if somebody has it in hand, `Io` if it cannot be opened.
+pub fn hold(dir: &Path) -> Result<Held, JournalError> {
+    let path = dir.join(FILE);
+    let file = File::open(&path).map_err(JournalError::io("open", &path))?;
+    lock(&file, &path)?;
+    Ok(Held { _file: file })
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), JournalError> {

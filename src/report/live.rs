@@ -4,7 +4,7 @@
 use super::tables::Tone;
 use super::terminal::Style;
 use super::words;
-use crate::event::{AbortCause, Event, HealCause, Phase, RunStarted, StepOutcome, What};
+use crate::event::{AbortCause, Event, HealCause, Healer, Phase, RunStarted, StepOutcome, What};
 use crate::model::{FaultId, Mono, ObjectiveKind, StepId, Verdict, WorkloadStats};
 use std::collections::BTreeMap;
 
@@ -97,6 +97,8 @@ impl Live {
                 self.stopping = Some(why);
                 Some((line, Tone::Bad))
             }
+            What::TakenOver { by: Healer::Guardian, why } => Some((format!("{why}: the guardian takes over"), Tone::Bad)),
+            What::TakenOver { by: Healer::Recover, why } => Some((format!("{why}: recovering"), Tone::Bad)),
             What::Note { text } => Some((format!("note: {text}"), Tone::Faint)),
             What::ReadBack(done) => Some(match &done.error {
                 None => (format!("read {} back from {}", done.workload, done.site), Tone::Plain),
@@ -264,6 +266,7 @@ fn abort(cause: &AbortCause) -> String {
         AbortCause::Journal(error) => format!("the journal cannot be written: {error}"),
         AbortCause::NotSteady(why) => format!("not steady: {why}"),
         AbortCause::KillSwitch(why) => format!("the kill switch is engaged: {why}"),
+        AbortCause::Guardian(why) => why.clone(),
     }
 }
 
@@ -274,6 +277,7 @@ fn heal_cause(by: &HealCause) -> &'static str {
         HealCause::Unwind => " (unwind)",
         HealCause::Deadline => " (its deadline passed)",
         HealCause::Recover => " (recover)",
+        HealCause::Guardian => " (guardian)",
     }
 }
 

@@ -3,7 +3,7 @@
 use blackstart::adapters::World;
 use blackstart::config::Config;
 use blackstart::event::{AbortCause, Event, HostSeal, Phase, StepOutcome, What};
-use blackstart::exec::{self, Finished, Limits, Observer, RunOptions, Silent, StopSignal};
+use blackstart::exec::{self, Finished, Guarding, Limits, Observer, RunOptions, Silent, StopSignal};
 use blackstart::journal;
 use blackstart::model::{Mono, RunId, WorkloadStats};
 use blackstart::plan::{Inputs, Plan, compile};
@@ -92,6 +92,7 @@ impl Bench {
         };
         let mut options = RunOptions::new(self.path("reports"), self.path("state"), RunId::from("run-1"), host);
         options.limits = self.limits;
+        options.guardian = Guarding::Process(vec![env!("CARGO_BIN_EXE_blackstart").to_owned(), "guardian".to_owned()]);
         options.embedded = Arc::new(|settings, dir| {
             let mut argv = vec![env!("CARGO_BIN_EXE_blackstart").to_owned()];
             argv.extend(staging::Embedded::from(settings).arguments(dir));

@@ -112,7 +112,7 @@ impl Running {
         let (end, ended) = tokio::sync::watch::channel(false);
         let asked = Arc::clone(&stop);
         match clock {
-            Clock::System => {
+            Clock::System | Clock::Continuing(_) => {
                 std::thread::Builder::new().name("schedule".to_owned()).spawn(move || {
                     run_on_thread(&clock, schedule, &asked, fire);
                     end.send_replace(true);
