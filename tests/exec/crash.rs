@@ -64,6 +64,13 @@ impl Place {
         std::fs::read_to_string(self.folder.join("reports/crash/r1/journal.jsonl")).unwrap_or_default()
     }
 
+    fn signal_guardian(&self, signal: &str) {
+        let line = self.journal().lines().find(|line| line.contains("\"guarded\"")).unwrap().to_owned();
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let who = serde_json::from_value(line["what"]["guarded"]["guardian"].clone()).unwrap();
+        World::system().processes.signal(&who, signal).unwrap();
+    }
+
     fn until(&self, holds: impl Fn() -> bool) {
         for _ in 0..3000 {
             if holds() {
@@ -97,13 +104,36 @@ impl Drop for Place {
 }
 
 #[test]
-fn after_kill_9_the_next_run_refuses_and_recover_heals() {
+fn after_kill_9_of_the_runner_its_guardian_heals() {
     let place = Place::new();
     let mut runner = place.start();
     place.until(|| place.journal().contains("\"long\",\"round\""));
     assert_eq!(place.victim(), None);
     runner.kill().unwrap();
     runner.wait().unwrap();
+    place.until(|| place.journal().contains("\"run_ended\""));
+    assert_eq!(place.victim(), Some(ProcessState::Running), "{}", place.journal());
+    place.until(|| !place.bench.listed());
+    let run = place.folder.join("reports/crash/r1");
+    place.until(|| run.join("report.html").exists());
+    let (code, said) = place.done(&["analyze", &run.to_string_lossy()]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("the runner died; its guardian took over"), "{said}");
+    let (code, said) = place.done(&["status"]);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn after_kill_9_of_both_the_next_run_refuses_and_recover_heals() {
+    let place = Place::new();
+    let mut runner = place.start();
+    place.until(|| place.journal().contains("\"long\",\"round\""));
+    assert_eq!(place.victim(), None);
+    // Neither has time to notice that the other is gone.
+    place.signal_guardian("STOP");
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+    place.signal_guardian("KILL");
     let (code, said) = place.done(&["run", &place.drill(), "--volatile-state", "--output", "plain"]);
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("recover") && said.contains("./start.sh") && said.contains("r1"), "{said}");
@@ -112,10 +142,24 @@ fn after_kill_9_the_next_run_refuses_and_recover_heals() {
     assert_eq!(place.victim(), Some(ProcessState::Running), "{said}");
     assert!(!place.bench.listed() && !place.journal().contains("a-token-of-ours"), "{}", place.journal());
     // What was continued is still a whole record.
-    let stored = blackstart::journal::read(&place.folder.join("reports/crash/r1")).unwrap();
+    let run = place.folder.join("reports/crash/r1");
+    let stored = blackstart::journal::read(&run).unwrap();
     assert!(stored.cut.is_none() && blackstart::journal::open_faults(&stored.events).is_empty());
+    let (code, said) = place.done(&["analyze", &run.to_string_lossy()]);
+    assert_eq!(code, Some(4), "{said}");
     let (code, said) = place.done(&["recover"]);
     assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn after_kill_9_of_the_guardian_the_run_is_stopped_and_healed() {
+    let place = Place::new();
+    let mut runner = place.start();
+    place.until(|| place.journal().contains("\"long\",\"round\""));
+    place.signal_guardian("KILL");
+    assert_eq!(runner.wait().unwrap().code(), Some(4), "{}", place.journal());
+    assert_eq!(place.victim(), Some(ProcessState::Running));
+    assert!(place.journal().contains("the guardian died") && !place.bench.listed());
 }
 
 #[test]
