@@ -4,8 +4,8 @@
 //! Invariant: everything a report shows follows from these events and the operations logs they name.
 
 use crate::model::{
-    ClientBehaviour, DrillName, FaultId, Mono, Objective, PinnedTarget, ProcessIdentity, RunId, RunState, Service, Span,
-    Stamp, StepId, WorkloadName,
+    ClientBehaviour, DrillName, FaultId, Mono, Objective, PinnedTarget, ProcessIdentity, RunId, RunState, Service,
+    Span, Stamp, StepId, WorkloadName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -55,7 +55,8 @@ fn ending(analysis: &Analysis, story: &Story, record: &Record, reasons: &mut Vec
         };
         reasons.push(inconclusive(format!("{why}; {who} took over")));
     }
-    let told = !story.aborts.is_empty() || !story.taken_over.is_empty() || story.end.is_none() || !story.preflight.is_empty();
+    let told =
+        !story.aborts.is_empty() || !story.taken_over.is_empty() || story.end.is_none() || !story.preflight.is_empty();
     match analysis.state {
         RunState::Aborted if !told => reasons.push(inconclusive("the run was aborted".to_owned())),
         RunState::NotRun | RunState::Held if !told => reasons.push(inconclusive("nothing was run".to_owned())),

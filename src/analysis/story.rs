@@ -3,7 +3,8 @@
 
 use super::{Record, Verdict};
 use crate::event::{
-    AbortCause, Event, FaultIntent, HealCause, Healer, HostSeal, Phase, ReadBackDone, RunStarted, StallCause, StepOutcome, What,
+    AbortCause, Event, FaultIntent, HealCause, Healer, HostSeal, Phase, ReadBackDone, RunStarted, StallCause,
+    StepOutcome, What,
 };
 use crate::model::{FaultId, Mono, RunState, Span, StepId, WorkloadName};
 use chrono::{DateTime, Utc};

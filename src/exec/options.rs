@@ -157,7 +157,9 @@ pub enum RunError {
         by_hand: String,
     },
     /// What an earlier run left open is being healed at this moment.
-    #[error("what run {run} left open is being healed right now, by its guardian or by a recovery; try again when it is over")]
+    #[error(
+        "what run {run} left open is being healed right now, by its guardian or by a recovery; try again when it is over"
+    )]
     BeingHealed {
         /// The earlier run.
         run: RunId,

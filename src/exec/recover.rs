@@ -283,9 +283,11 @@ impl Mender<'_> {
 /// What the record has open, and what it has lost, oldest first.
 fn still_open(events: &[Event], known: &[FaultIntent]) -> Vec<FaultIntent> {
     // Texts for people may have been changed on the way into the record.
-    let same = |a: &FaultIntent, b: &FaultIntent| a.fault == b.fault && a.undo == b.undo && a.deadline_boot == b.deadline_boot;
-    let written =
-        |known: &FaultIntent| events.iter().any(|e| matches!(&e.what, What::FaultIntent(intent) if same(intent, known)));
+    let same =
+        |a: &FaultIntent, b: &FaultIntent| a.fault == b.fault && a.undo == b.undo && a.deadline_boot == b.deadline_boot;
+    let written = |known: &FaultIntent| {
+        events.iter().any(|e| matches!(&e.what, What::FaultIntent(intent) if same(intent, known)))
+    };
     let mut open = open_faults(events);
     let lost: Vec<FaultIntent> = known.iter().filter(|known| !known.irreversible && !written(known)).cloned().collect();
     open.retain(|old| !lost.iter().any(|new| new.fault == old.fault));

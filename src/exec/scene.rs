@@ -140,7 +140,6 @@ impl Scene {
             state: self.state.clone(),
             secrets: self.sources.clone(),
             targets: self.targets.iter().map(|(name, spec)| (name.clone(), self.filled(spec))).collect(),
-            targets: self.targets.iter().map(|(name, spec)| (name.clone(), filled(spec))).collect(),
             inside: None,
         }
     }

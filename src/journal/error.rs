@@ -21,7 +21,9 @@ pub enum JournalError {
     #[error("cannot create `{0}`: it exists already, and a record is never overwritten")]
     Exists(PathBuf),
     /// Somebody writes it.
-    #[error("cannot continue `{0}`: its run is still alive, or its guardian or another recovery is healing it right now")]
+    #[error(
+        "cannot continue `{0}`: its run is still alive, or its guardian or another recovery is healing it right now"
+    )]
     Busy(PathBuf),
     /// There is nothing to continue.
     #[error("cannot continue `{0}`: no line of it can be read ({1})")]

@@ -97,7 +97,9 @@ impl Live {
                 self.stopping = Some(why);
                 Some((line, Tone::Bad))
             }
-            What::TakenOver { by: Healer::Guardian, why } => Some((format!("{why}: the guardian takes over"), Tone::Bad)),
+            What::TakenOver { by: Healer::Guardian, why } => {
+                Some((format!("{why}: the guardian takes over"), Tone::Bad))
+            }
             What::TakenOver { by: Healer::Recover, why } => Some((format!("{why}: recovering"), Tone::Bad)),
             What::Note { text } => Some((format!("note: {text}"), Tone::Faint)),
             What::ReadBack(done) => Some(match &done.error {

@@ -1,5 +1,5 @@
 //! Ctrl-C, SIGTERM and SIGHUP in every phase: everything is healed, the staging is down, the record is complete, and
-//! the exit code is 4. SIGKILL: the record is cut, the next run refuses, `recover` heals.
+//! the exit code is 4. SIGKILL: the guardian heals, completes the record and writes the reports.
 
 use crate::drill;
 use crate::support::{Ended, Place};
@@ -89,7 +89,7 @@ fn a_second_one_does_not_skip_the_healing() {
 }
 
 #[test]
-fn a_runner_that_is_killed_leaves_a_record_and_recover_heals() {
+fn a_runner_that_is_killed_is_healed_by_its_guardian() {
     let place = Place::new();
     let victim = place.sleeper("victim.pid");
     let text =
@@ -98,20 +98,18 @@ fn a_runner_that_is_killed_leaves_a_record_and_recover_heals() {
             "  - {id: frozen, name: a process_pause, inject: {process_pause: {target: victim}}}\n  - wait: 30s\nfailover:\n",
         );
     place.file("small.yaml", &text);
+    // The guardian has the runner's standard error: when that ends, it is done.
     let killed = interrupted(&place, "process_pause took effect", &[Signal::SIGKILL]);
     assert_eq!(killed.code, -1, "{killed:?}");
-    assert_eq!(place.state_of(victim.0.id()), 'T', "the victim is not paused");
-
+    assert_ne!(place.state_of(victim.0.id()), 'T', "the victim is still paused: {killed:?}");
+    for said in ["the runner died", "healed `frozen`", "nothing of it is left", "report.html"] {
+        assert!(killed.err.contains(said), "nobody says `{said}`: {}", killed.err);
+    }
     let dir = place.only_run("out/small");
-    place.run(&["analyze", dir.to_str().unwrap()]).code(3);
-    let status = place.run(&["status"]).code(3);
-    assert!(status.out.contains("its runner died") && status.out.contains("process_pause"), "{}", status.out);
-    let refused = place.run(&["run", "small.yaml", "--reports", "out"]).code(3);
-    assert!(refused.err.contains("blackstart recover"), "{}", refused.err);
-
-    // The other fault was in a staging that died with its runner, so only this one can be proven healed.
-    let recovered = place.run(&["recover"]);
-    assert!(recovered.out.contains("healed      frozen"), "{recovered:?}");
-    assert_ne!(place.state_of(victim.0.id()), 'T', "the victim is still paused");
+    assert!(dir.join("report.html").is_file());
+    let analyzed = place.run(&["analyze", dir.to_str().unwrap()]).code(4);
+    assert!(analyzed.out.contains("byte for byte"), "{}", analyzed.out);
+    assert!(analyzed.out.contains("was healed by the guardian"), "{}", analyzed.out);
+    assert!(place.run(&["status"]).code(0).out.contains("none left anything open"));
     place.nothing_left(18_270);
 }

@@ -164,11 +164,7 @@ async fn ready(lines: &mut Words) -> Result<Option<ProcessIdentity>, String> {
 }
 
 /// Writes what is said until the run says goodbye, or is dropped.
-async fn speak(
-    mut words: mpsc::Receiver<FromRunner>,
-    mut to: Box<dyn AsyncWrite + Send + Unpin>,
-    shared: Arc<Shared>,
-) {
+async fn speak(mut words: mpsc::Receiver<FromRunner>, mut to: Box<dyn AsyncWrite + Send + Unpin>, shared: Arc<Shared>) {
     loop {
         let said = words.recv().await.unwrap_or(FromRunner::Abandoned);
         let written = async {

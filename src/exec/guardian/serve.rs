@@ -93,13 +93,7 @@ async fn tell(to: &mut (impl AsyncWrite + Unpin), message: &FromGuardian) {
     .await;
 }
 
-async fn take_over(
-    hello: &Hello,
-    lease: &Lease,
-    cause: &Cause,
-    world: &World,
-    observer: Arc<dyn Observer>,
-) -> Served {
+async fn take_over(hello: &Hello, lease: &Lease, cause: &Cause, world: &World, observer: Arc<dyn Observer>) -> Served {
     let mut why = cause.to_string();
     if let (Some(runner), true) = (&hello.runner, *cause != Cause::Abandoned)
         && let Err(alive) = fence::fence(runner, world).await
