@@ -34,18 +34,29 @@ impl Vault {
     /// # Errors
     /// When it cannot be kept: then nothing may be broken.
     pub fn keep(&self, owner: &Owner, name: &str, path: &Path) -> Result<String, AdapterError> {
+        self.store(owner, name, &mut File::open(path).map_err(failed("open", path))?)
+    }
+
+    /// Keeps bytes under a name, as `keep` does with a file.
+    ///
+    /// # Errors
+    /// As `keep`.
+    pub fn keep_bytes(&self, owner: &Owner, name: &str, mut bytes: &[u8]) -> Result<String, AdapterError> {
+        self.store(owner, name, &mut bytes)
+    }
+
+    fn store(&self, owner: &Owner, name: &str, from: &mut impl io::Read) -> Result<String, AdapterError> {
         let folder = self.folder(owner);
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed("create", &folder))?;
         let (to, draft) = (folder.join(plain(name)), folder.join(format!(".{}", plain(name))));
         drop(fs::remove_file(&draft));
-        let mut from = File::open(path).map_err(failed("open", path))?;
         let mut copy = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&draft)
             .map_err(failed("create", &draft))?;
-        io::copy(&mut from, &mut copy).map_err(failed("write", &draft))?;
+        io::copy(from, &mut copy).map_err(failed("write", &draft))?;
         copy.sync_all().map_err(failed("sync", &draft))?;
         fs::rename(&draft, &to).map_err(failed("rename", &draft))?;
         for folder in [folder.as_path(), self.root.as_path()] {

@@ -1,17 +1,83 @@
-//! Files that faults leave in other people's directories while they are open: named by their owner's tag, so that they
-//! are found with no record.
+//! Files of other people that faults work on, and what they leave beside them: while a fault is open, names with its
+//! owner's tag, so that they are found with no record; after it, what a program had written meanwhile.
 
-use super::{Residue, word};
-use crate::adapters::World;
-use crate::model::Owner;
+use super::{Cx, FaultError, Residue, word};
+use crate::adapters::disk::{Facts, Form};
+use crate::adapters::{AdapterError, World};
+use crate::model::{Owner, TargetRef};
 use std::path::{Path, PathBuf};
 
 /// How such a name begins; the owner's tag follows, and after a dot what a file was called that was put aside.
 const PREFIX: &str = ".blackstart-";
+/// At most so many newer versions of one file are kept beside it.
+const MOST_NEWER: usize = 9;
 
 /// The name of a file of this owner.
 pub(super) fn own_name(owner: &Owner) -> String {
     format!("{PREFIX}{}", owner.tag())
+}
+
+/// The file of a target.
+pub(super) struct Place {
+    pub path: PathBuf,
+    pub facts: Facts,
+}
+
+impl Place {
+    pub async fn of(target: &TargetRef, cx: &Cx<'_>) -> Result<Self, FaultError> {
+        let target = cx.scope.target(target).await.map_err(FaultError::NothingToBreak)?;
+        let path = PathBuf::from(target.fields.get("path").cloned().unwrap_or_default());
+        let none = |why: &str| FaultError::NothingToBreak(format!("{} {why}", path.display()));
+        match cx.world.disks.facts(&path).await? {
+            None => Err(none("is not there")),
+            Some(facts) if facts.form != Form::File => Err(none("is no regular file")),
+            Some(facts) => Ok(Self { path, facts }),
+        }
+    }
+}
+
+/// Names for what a program has written meanwhile; one heal may be broken off, and the next finds more.
+fn newer_names(path: &Path, owner: &Owner) -> impl Iterator<Item = PathBuf> {
+    let name = format!("{}.newer-{}", path.file_name().unwrap_or_default().to_string_lossy(), owner.tag());
+    let path = path.to_path_buf();
+    let numbered = move |n: usize| path.with_file_name(if n == 1 { name.clone() } else { format!("{name}-{n}") });
+    (1..=MOST_NEWER).map(numbered)
+}
+
+async fn free_name(path: &Path, cx: &Cx<'_>) -> Result<PathBuf, FaultError> {
+    for name in newer_names(path, &cx.owner) {
+        if cx.world.disks.facts(&name).await?.is_none() {
+            return Ok(name);
+        }
+    }
+    let why = format!("there are already {MOST_NEWER} newer versions of {} beside it", path.display());
+    Err(AdapterError::Refused(why).into())
+}
+
+/// Gives what is at a path now another name beside it; nothing there is fine.
+pub(super) async fn put_aside(path: &Path, cx: &Cx<'_>) -> Result<(), FaultError> {
+    if cx.world.disks.facts(path).await?.is_none() {
+        return Ok(());
+    }
+    let name = free_name(path, cx).await?;
+    match cx.world.disks.rename(path, &name).await {
+        Err(AdapterError::Missing(_)) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Copies what is at a path now beside it.
+pub(super) async fn keep_beside(path: &Path, cx: &Cx<'_>) -> Result<(), FaultError> {
+    Ok(cx.world.disks.copy(path, &free_name(path, cx).await?).await?)
+}
+
+/// What was kept beside a path, for a sentence about it; empty if nothing was.
+pub(super) fn newer(path: &Path, cx: &Cx<'_>) -> String {
+    let there: Vec<String> = newer_names(path, &cx.owner)
+        .filter(|name| name.symlink_metadata().is_ok())
+        .map(|name| name.display().to_string())
+        .collect();
+    if there.is_empty() { String::new() } else { format!("; what was written meanwhile is {}", there.join(", ")) }
 }
 
 /// Files that are named by an owner's tag: at the root of every mount, and wherever a mark says.

@@ -10,6 +10,9 @@ use thiserror::Error;
 mod command;
 mod cx;
 mod disk_fill;
+mod file_corrupt;
+mod file_remove;
+mod file_truncate;
 mod left;
 mod network;
 mod network_drop;
@@ -36,6 +39,9 @@ pub use network_netem::NetworkNetem;
 pub use network_partition::NetworkPartition;
 pub use network_rate::NetworkRate;
 pub use network_reject::NetworkReject;
+pub use file_corrupt::FileCorrupt;
+pub use file_remove::FileRemove;
+pub use file_truncate::FileTruncate;
 pub use process_kill::ProcessKill;
 pub use process_pause::ProcessPause;
 pub use service_stop::ServiceStop;
@@ -318,5 +324,8 @@ faults! {
     NetworkReject(NetworkReject) = "network_reject",
     NetworkRate(NetworkRate) = "network_rate",
     NetworkNetem(NetworkNetem) = "network_netem",
+    FileRemove(FileRemove) = "file_remove",
+    FileTruncate(FileTruncate) = "file_truncate",
+    FileCorrupt(FileCorrupt) = "file_corrupt",
     Command(CommandFault) = "command",
 }

@@ -5,6 +5,7 @@
 
 mod disk;
 mod network;
+mod file;
 mod process;
 mod service;
 mod support;

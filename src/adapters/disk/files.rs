@@ -75,6 +75,8 @@ pub enum Remains {
     Whole,
     /// The same as far as it goes: the end is missing.
     Beginning,
+    /// All of it is there, and more behind it.
+    Longer,
     /// It holds something else.
     Other,
     /// There is none.
@@ -189,8 +191,12 @@ pub(super) fn compare(path: &Path, kept: &Path) -> Result<Remains, AdapterError>
     let (mut a, mut b) = (vec![0; PIECE], vec![0; PIECE]);
     loop {
         let (n, m) = (whole(&mut now, &mut a, path)?, whole(&mut before, &mut b, kept)?);
-        if n > m || a[..n] != b[..n] {
+        let both = n.min(m);
+        if a[..both] != b[..both] {
             return Ok(Remains::Other);
+        }
+        if n > m {
+            return Ok(Remains::Longer);
         }
         if n < m {
             return Ok(Remains::Beginning);
