@@ -4,8 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod disk;
-mod network;
 mod file;
+mod network;
 mod process;
 mod service;
 mod support;
