@@ -30,7 +30,7 @@ part_of() {
   case $1 in
     truth*) echo truth ;;
     cli | exec | crash* | recover*) echo crash ;;
-    faults*) echo faults ;;
+    faults* | newcomer) echo faults ;;
     postgres* | drills*) echo data ;;
     kube*) echo kubernetes ;;
     *) echo unit ;;

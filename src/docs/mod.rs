@@ -13,6 +13,8 @@ pages! {
     exit_codes;
     #[doc = include_str!("safety.md")]
     safety;
+    #[doc = include_str!("writing_a_fault.md")]
+    writing_a_fault;
     #[doc = include_str!("timing.md")]
     timing;
     #[doc = include_str!("journal.md")]

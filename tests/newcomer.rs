@@ -1,0 +1,63 @@
+//! Takes the page on writing a fault at its word: its file and its two lines are added to a copy of the sources, and
+//! nothing else is; then the new fault's own test passes there, and the program lists it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What stands in the code block between `<!-- NAME -->` and `<!-- /NAME -->`.
+fn block(page: &str, name: &str) -> String {
+    let (open, close) = (format!("<!-- {name} -->\n```rust,ignore\n"), format!("```\n<!-- /{name} -->"));
+    let start = page.find(&open).unwrap_or_else(|| panic!("no block {name}")) + open.len();
+    page[start..start + page[start..].find(&close).unwrap()].to_owned()
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            copy(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        fs::copy(from, to).unwrap();
+    }
+}
+
+/// Cargo in the copy, with the dependencies that are compiled already.
+fn cargo(project: &Path, arguments: &[&str]) -> String {
+    let built = PathBuf::from(env!("CARGO_BIN_EXE_blackstart")).parent().unwrap().parent().unwrap().to_path_buf();
+    let mut command = Command::new(env!("CARGO"));
+    command.args(arguments).current_dir(project).env("CARGO_TARGET_DIR", built).env("CARGO_TERM_COLOR", "never");
+    let output = command.output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}");
+    text
+}
+
+#[test]
+fn a_fault_is_one_file_and_two_lines() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(here.join("src/docs/writing_a_fault.md")).unwrap();
+    let place = tempfile::Builder::new().prefix("blackstart-newcomer.").tempdir_in("/var/tmp").unwrap();
+    // The manifest names targets under tests/, so they must be there.
+    for part in ["Cargo.toml", "Cargo.lock", "README.md", "src", "drills", "tests"] {
+        copy(&here.join(part), &place.path().join(part));
+    }
+    fs::write(place.path().join("src/faults/process_nice.rs"), block(&page, "file")).unwrap();
+    let registry = place.path().join("src/faults/mod.rs");
+    let text = fs::read_to_string(&registry).unwrap();
+    let after = |text: &str, line: &str, new: &str| {
+        assert_eq!(text.matches(line).count(), 1, "{line}");
+        text.replacen(line, &format!("{line}{new}"), 1)
+    };
+    let text = after(&text, "mod process_pause;\n", &block(&page, "module"));
+    let text = after(&text, "= \"process_pause\",\n", &block(&page, "registry"));
+    fs::write(&registry, text).unwrap();
+    let said = cargo(place.path(), &["test", "--locked", "--lib", "faults::process_nice"]);
+    assert!(said.contains("1 passed"), "{said}");
+    let said = cargo(place.path(), &["run", "--locked", "--quiet", "--", "list"]);
+    assert!(said.contains("process_nice"), "{said}");
+}
