@@ -66,7 +66,16 @@ impl Drill<'_> {
         let guards = join_all(self.plan.guards.iter().map(|guard| self.guard(guard)));
         let switch = async { tokio::join!(self.switch_files(), self.switch_url()) };
         let guardian = self.guardian_lost();
-        tokio::join!(self.figures(), self.clocks(), self.deadlines(), self.whole(), self.wishes(), guards, switch, guardian);
+        tokio::join!(
+            self.figures(),
+            self.clocks(),
+            self.deadlines(),
+            self.whole(),
+            self.wishes(),
+            guards,
+            switch,
+            guardian
+        );
     }
 
     async fn every(&self, time: Duration) -> Mono {

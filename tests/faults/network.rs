@@ -1,5 +1,6 @@
 //! Cutting, dropping, refusing and slowing down traffic, between two network namespaces that a test makes for itself.
 
+mod drills;
 mod lab;
 
 use crate::support::{Place, conforms, fault, heals_a_replaced_target, heals_what_was_never_injected};

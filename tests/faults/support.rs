@@ -220,10 +220,15 @@ impl Ran {
 
 /// Runs a playbook below the project's folder with a state directory and a reports folder of its own.
 pub fn run_drill(playbook: &str, arguments: &[&str]) -> Ran {
+    run_drill_as(playbook, arguments, |command| command)
+}
+
+/// The same by another command: the binary in a network namespace, say.
+pub fn run_drill_as(playbook: &str, arguments: &[&str], wrap: impl FnOnce(Command) -> Command) -> Ran {
     let place = tempfile::Builder::new().prefix("blackstart-drill.").tempdir_in("/var/tmp").unwrap();
     let mut command = blackstart(place.path());
     command.args(["run", playbook, "--output", "plain", "--run-id", "r1"]).args(arguments);
-    let Output { status, stdout, stderr } = command.output().unwrap();
+    let Output { status, stdout, stderr } = wrap(command).output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     let drills = std::fs::read_dir(place.path().join("reports")).unwrap_or_else(|e| panic!("{e}: {text}"));
     let dir = drills.map(|entry| entry.unwrap().path().join("r1")).next().expect("a run");
