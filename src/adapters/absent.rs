@@ -1,5 +1,6 @@
 //! What a world has not: every call says so. The simulation has no files, no packet filter and no containers.
 
+use super::proxy::{Ask, Proxies, Said};
 use super::{
     AdapterError, Command, CommandOutput, Containers, FileState, Files, Fut, Helpers, NamespaceIdentity, Network,
     NetworkPlace,
@@ -95,3 +96,13 @@ impl Network for Absent {
 impl super::disk::Disks for Absent {}
 
 impl Containers for Absent {}
+
+impl Proxies for Absent {
+    fn ask<'a>(&'a self, _: &'a Path, _: &'a Ask) -> Fut<'a, Result<Said, AdapterError>> {
+        Box::pin(async { missing("proxies") })
+    }
+
+    fn all(&self) -> Vec<std::path::PathBuf> {
+        Vec::new()
+    }
+}

@@ -71,6 +71,12 @@ pub fn answers(socket: &Path) -> bool {
     std::os::unix::net::UnixStream::connect(socket).is_ok()
 }
 
+/// When the process of that pid started, in clock ticks since boot: together they name it.
+#[must_use]
+pub fn started(pid: i32) -> Option<u64> {
+    super::process::started(pid)
+}
+
 /// What a folder stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ground {

@@ -14,6 +14,7 @@ pub mod disk;
 pub mod guardian;
 pub mod host;
 pub mod postgres;
+pub mod proxy;
 
 mod absent;
 mod containers;
@@ -26,6 +27,7 @@ mod clients;
 mod command;
 mod command_client;
 mod connection;
+mod control;
 mod http;
 mod kv;
 mod process;
@@ -92,6 +94,8 @@ pub struct World {
     pub network: Arc<dyn Network>,
     /// Its containers.
     pub containers: Arc<dyn Containers>,
+    /// Its TCP proxies of ours.
+    pub proxies: Arc<dyn proxy::Proxies>,
 }
 
 /// Processes of this machine.

@@ -142,6 +142,11 @@ pub(crate) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
+/// When the process of that pid started, in clock ticks since boot.
+pub(super) fn started(pid: i32) -> Option<u64> {
+    stat(pid).ok()?.map(|s| s.started)
+}
+
 /// What /proc says of a live process; a zombie is none.
 fn stat(pid: i32) -> Result<Option<Stat>, AdapterError> {
     match std::fs::read_to_string(format!("/proc/{pid}/stat")) {

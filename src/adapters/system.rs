@@ -29,6 +29,7 @@ impl World {
             helpers: Arc::new(super::helpers::SystemHelpers::of(program)),
             network: super::network::system(),
             containers: super::containers::system(),
+            proxies: Arc::new(super::proxy::SystemProxies),
         }
     }
 }

@@ -20,6 +20,7 @@ mod man;
 mod plan;
 mod playbooks;
 mod progress;
+mod proxy;
 mod recover;
 mod reference;
 mod run;
@@ -76,6 +77,8 @@ enum Command {
     Completions(completions::Args),
     /// Print the man page
     Man(man::Args),
+    /// A TCP proxy whose connections drills can make slow, stuck or broken
+    Proxy(proxy::Args),
     /// The processes of the embedded staging
     #[command(hide = true)]
     Kv(Box<kv::Kv>),
@@ -131,6 +134,7 @@ impl Command {
             Self::Doctor(args) => Ok(doctor::run(&args, terminal)),
             Self::Completions(args) => Ok(completions::run(&args, terminal)),
             Self::Man(args) => man::run(&args, terminal),
+            Self::Proxy(args) => proxy::run(&args, terminal),
             Self::Kv(args) => Ok(kv::run(*args)),
             Self::Helper(args) => Ok(helper::run(&args, terminal)),
             Self::Guardian(args) => Ok(guardian::run(&args)),

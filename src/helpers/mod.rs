@@ -1,6 +1,10 @@
 //! Helper programs: what a detached child of ours does while it holds a fault. One file per kind, one line in `KINDS`.
 //! Starting, finding and ending them is in `adapters`; the fault that needs one is in `faults`.
 
+mod control;
+mod life;
+pub mod proxy;
+
 /// Called once, with one line of text, when the helper does what it was started for.
 pub type Ready<'a> = &'a mut dyn FnMut(&str);
 
@@ -8,7 +12,7 @@ pub type Ready<'a> = &'a mut dyn FnMut(&str);
 type Helper = fn(&str, Ready<'_>) -> Result<(), String>;
 
 /// All kinds.
-const KINDS: &[(&str, Helper)] = &[];
+const KINDS: &[(&str, Helper)] = &[("proxy", proxy::helper)];
 
 /// Runs a helper to its end.
 ///

@@ -32,6 +32,7 @@ impl Cluster {
             helpers: absent(),
             network: absent(),
             containers: absent(),
+            proxies: absent(),
         }
     }
 }
