@@ -26,7 +26,9 @@ pub(super) async fn ask<A: Serialize + Sync, S: DeserializeOwned>(control: &Path
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::UnexpectedEof => {
             AdapterError::Missing(format!("nobody answers on the control socket {shown}"))
         }
-        io::ErrorKind::PermissionDenied => AdapterError::Refused(format!("the control socket {shown} is not ours: {e}")),
+        io::ErrorKind::PermissionDenied => {
+            AdapterError::Refused(format!("the control socket {shown} is not ours: {e}"))
+        }
         _ => AdapterError::Other(format!("the control socket {shown}: {e}")),
     })?;
     serde_json::from_str(&line).map_err(|e| AdapterError::Other(format!("the control socket {shown}: {e}")))

@@ -2,7 +2,7 @@
 //! proxy itself is in `helpers::proxy`; what a fault does with it is in `faults`.
 
 use super::{AdapterError, Fut};
-use crate::model::{Dur, Size};
+use crate::model::{Bandwidth, Dur, Size};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,7 @@ pub enum Effect {
     /// All connections share so many bytes a second.
     Bandwidth {
         /// Bytes a second.
-        rate: Size,
+        rate: Bandwidth,
     },
     /// Connections are accepted, and nothing passes.
     BlackHole,

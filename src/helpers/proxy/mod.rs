@@ -147,10 +147,12 @@ impl Proxy {
 
     /// Until it must not live any longer.
     async fn life(&self) {
-        let leave = |leave| self.change(|table| {
-            table.faults.clear();
-            table.closed = leave == Orphaned::Closed;
-        });
+        let leave = |leave| {
+            self.change(|table| {
+                table.faults.clear();
+                table.closed = leave == Orphaned::Closed;
+            })
+        };
         self.keeper.over(leave).await;
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::adapters::proxy::{Direction, Effect, Keep, Side};
 use crate::clock::Clock;
-use crate::model::{Dur, Size};
+use crate::model::{Bandwidth, Dur, Size};
 use std::io::ErrorKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -172,7 +172,7 @@ async fn nothing_is_lost_or_swapped_while_faults_come_and_go() {
         latency(20, 15),
         Effect::BlackHole,
         latency(5, 5),
-        Effect::Bandwidth { rate: Size(50_000_000) },
+        Effect::Bandwidth { rate: Bandwidth(50_000_000) },
         latency(30, 0),
         Effect::SlowClose { delay: Dur(ms(100)) },
     ];
@@ -220,7 +220,7 @@ async fn latency_delays_each_direction_it_is_for_also_on_open_connections() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_carries_what_it_is_wide_shared_by_all() {
     let bed = Bed::new().await;
-    bed.set(Direction::ToUpstream, 1.0, Effect::Bandwidth { rate: Size(1_000_000) });
+    bed.set(Direction::ToUpstream, 1.0, Effect::Bandwidth { rate: Bandwidth(1_000_000) });
     let began = Clock::System.mono();
     let mut all = tokio::task::JoinSet::new();
     for _ in 0..4 {
