@@ -59,6 +59,18 @@ pub struct Environment {
     /// Hosts that targets may be on, `*.staging.example.com` for all below; this machine only if not given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
+    /// systemd units that may be touched; `*` stands for any letters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<String>,
+    /// Folders below which files and directories may be touched, besides the playbook's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<PathBuf>,
+    /// Containers that may be touched, besides those that carry the label `blackstart=allowed`; `*` for any letters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<String>,
+    /// Network namespaces that may be touched; `*` for any letters, `host` for this machine's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<String>,
 }
 
 /// The environment of the staging that this binary brings along.
@@ -92,6 +104,18 @@ impl Config {
 }
 
 impl Environment {
+    /// Is this the name that a pattern means? `*` stands for any letters, also for none.
+    #[must_use]
+    pub fn fits(pattern: &str, name: &str) -> bool {
+        match pattern.split_once('*') {
+            None => pattern == name,
+            Some((head, rest)) => name.strip_prefix(head).is_some_and(|left| {
+                let cuts = left.char_indices().map(|(at, _)| at).chain([left.len()]);
+                cuts.into_iter().any(|at| Self::fits(rest, &left[at..]))
+            }),
+        }
+    }
+
     /// May a target be on this host?
     #[must_use]
     pub fn allows(&self, host: &str) -> bool {
@@ -128,6 +152,23 @@ mod tests {
         assert!(staging.allows("db") && staging.allows("a.staging.example.com"));
         assert!(!staging.allows("staging.example.com") && !staging.allows("evilstaging.example.com"));
         assert!(config.environments["live"].protected && config.environments.contains_key(EMBEDDED));
+    }
+
+    #[test]
+    fn a_pattern_fits_what_it_says() {
+        for (pattern, name, fits) in [
+            ("web", "web", true),
+            ("web", "web2", false),
+            ("web*", "web2", true),
+            ("web*", "web", true),
+            ("*-staging.service", "db-staging.service", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("*", "", true),
+            ("", "x", false),
+        ] {
+            assert_eq!(Environment::fits(pattern, name), fits, "{pattern} {name}");
+        }
     }
 
     #[test]

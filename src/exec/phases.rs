@@ -7,6 +7,7 @@ use super::{secrets, targets};
 use crate::event::{Phase, What};
 use crate::model::{Mono, PinnedTarget, Span};
 use crate::plan::{StepPlan, Verb};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -46,7 +47,9 @@ impl Drill<'_> {
 
     async fn find_targets(&self, pin: Pin) -> Result<(), Broken> {
         let found = self.unless_stopped(targets::resolve_all(&self.scene)).await?.map_err(Broken::Preflight)?;
-        let strange: Vec<String> = found.iter().filter_map(|target| self.plan.allows(target).err()).collect();
+        let real = |folder: PathBuf| std::fs::canonicalize(&folder).unwrap_or(folder);
+        let folders = [real(self.scene.cx().scope.base()), real(self.dir.clone())];
+        let strange: Vec<String> = found.iter().filter_map(|target| self.plan.allows(target, &folders).err()).collect();
         if !strange.is_empty() {
             return Err(Broken::Preflight(strange));
         }

@@ -5,8 +5,8 @@ use crate::config::Environment;
 use crate::event::Phase;
 use crate::faults::FaultSpec;
 use crate::model::{
-    ClientBehaviour, CommandSpec, DrillName, Dur, FaultId, Objective, OutputSpec, Percent, PinnedTarget, RunSpec,
-    Service, StepId, WorkloadName,
+    ClientBehaviour, CommandSpec, DrillName, Dur, FaultId, Objective, OutputSpec, Percent, RunSpec, Service, StepId,
+    WorkloadName,
 };
 use crate::playbook::Diagnostic;
 use crate::probes::ProbeSpec;
@@ -18,6 +18,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod allow;
 mod explain;
 mod lower;
 
@@ -40,29 +41,6 @@ impl Deref for Plan {
     }
 }
 
-impl Drill {
-    /// Is this target on a host that the environment allows? What only a run knows (`${staging.url}`) is judged here.
-    ///
-    /// # Errors
-    /// When it is not, with what to write.
-    pub fn allows(&self, target: &PinnedTarget) -> Result<(), String> {
-        let environment = Environment { hosts: self.hosts.clone(), ..Environment::default() };
-        let hosts = target.fields.get("host").map(String::as_str).unwrap_or_default();
-        for host in hosts.split(',').filter(|h| !h.is_empty() && target.processes.is_empty()) {
-            // `host:port` in a list; an IPv6 address has more than one `:`.
-            let host = host.split_once(':').filter(|(_, port)| !port.contains(':')).map_or(host, |(name, _)| name);
-            if !environment.allows(host) {
-                return Err(format!(
-                    "target `{}` is on `{host}`, which the environment `{}` does not allow; list it under `hosts` in \
-                     blackstart.yaml",
-                    target.name, self.environment
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Everything a drill is, with defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drill {
@@ -72,8 +50,8 @@ pub struct Drill {
     pub title: String,
     /// The environment it runs in; the configuration allows it.
     pub environment: String,
-    /// Hosts that its targets may be on besides this machine, as the configuration says; `*.DOMAIN` for all below.
-    pub hosts: Vec<String>,
+    /// What the configuration allows in that environment.
+    pub allowed: Environment,
     /// Where it was written.
     pub source: Source,
     /// Parameters as run.

@@ -12,7 +12,7 @@ mod warn;
 mod world;
 
 use super::{Drill, Place, Plan, Source};
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::model::{DrillName, Dur};
 use crate::playbook::ast::DrillAst;
 use crate::playbook::decode::decode;
@@ -186,7 +186,7 @@ fn one(ast: &Ast, params: BTreeMap<String, Option<String>>, inputs: &Inputs<'_>,
         title: title(&cx, &sections, name.as_deref().unwrap_or_default()),
         name: DrillName(name?),
         environment: environment?,
-        hosts: Vec::new(),
+        allowed: Environment::default(),
         source: Source {
             path: ast.sources.main().path.clone(),
             text: ast.sources.main().text.clone(),
@@ -210,8 +210,8 @@ fn one(ast: &Ast, params: BTreeMap<String, Option<String>>, inputs: &Inputs<'_>,
         waivers,
         warnings: Vec::new(),
     };
-    let hosts = inputs.config.environments.get(&drill.environment).map(|e| e.hosts.clone()).unwrap_or_default();
-    let drill = Drill { hosts, ..drill };
+    let allowed = inputs.config.environments.get(&drill.environment).cloned().unwrap_or_default();
+    let drill = Drill { allowed, ..drill };
     warn::about(&cx, &sections, &drill);
     Some(drill)
 }
