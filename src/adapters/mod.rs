@@ -14,7 +14,9 @@ pub mod disk;
 pub mod guardian;
 pub mod host;
 pub mod postgres;
+pub mod pressure;
 pub mod proxy;
+pub mod usage;
 
 mod absent;
 mod containers;
@@ -115,6 +117,34 @@ pub trait Processes: Send + Sync {
     /// `Refused` if not.
     fn may_signal(&self, who: &ProcessIdentity) -> Result<(), AdapterError> {
         self.state(who).map(|_| ())
+    }
+    /// What it uses now. Worlds whose processes use nothing need not say so.
+    ///
+    /// # Errors
+    /// `Missing` if it is gone.
+    fn usage(&self, who: &ProcessIdentity) -> Result<usage::Usage, AdapterError> {
+        Err(AdapterError::Missing(format!("nobody knows what pid {} uses", who.pid)))
+    }
+    /// How many open files it may have.
+    ///
+    /// # Errors
+    /// `Missing` if it is gone.
+    fn file_limit(&self, who: &ProcessIdentity) -> Result<usage::FileLimit, AdapterError> {
+        Err(AdapterError::Missing(format!("nobody knows the limits of pid {}", who.pid)))
+    }
+    /// How many files it has open.
+    ///
+    /// # Errors
+    /// `Missing` if it is gone; `Refused` if we may not look.
+    fn open_files(&self, who: &ProcessIdentity) -> Result<u64, AdapterError> {
+        Err(AdapterError::Missing(format!("nobody knows the files of pid {}", who.pid)))
+    }
+    /// Sets how many open files it may have.
+    ///
+    /// # Errors
+    /// `Missing` if it is gone; `Refused` if we may not.
+    fn set_file_limit(&self, who: &ProcessIdentity, limit: usage::FileLimit) -> Result<(), AdapterError> {
+        Err(AdapterError::Missing(format!("the limit of pid {} cannot be {}", who.pid, limit.soft)))
     }
     /// Its live descendants, children first.
     fn descendants(&self, who: &ProcessIdentity) -> Result<Vec<ProcessIdentity>, AdapterError>;

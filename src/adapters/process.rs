@@ -1,5 +1,6 @@
 //! Processes of this machine: who they are from /proc, signals through a pidfd. What a signal is for is not known here.
 
+use super::usage::{self, FileLimit, Usage};
 use super::{AdapterError, ProcessState, Processes};
 use crate::model::{ProcessIdentity, SignalName};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, test_kill_process};
@@ -40,6 +41,14 @@ impl SystemProcesses {
     }
 }
 
+impl SystemProcesses {
+    /// Is exactly this process there?
+    fn there(&self, who: &ProcessIdentity) -> Result<(), AdapterError> {
+        let gone = || AdapterError::Missing(format!("{} (pid {}) is gone", who.name, who.pid));
+        self.stat_of(who)?.map(|_| ()).ok_or_else(gone)
+    }
+}
+
 impl Processes for SystemProcesses {
     fn identify(&self, pid: i32) -> Result<Option<ProcessIdentity>, AdapterError> {
         let live = stat(pid)?.filter(|s| !s.exiting);
@@ -76,6 +85,33 @@ impl Processes for SystemProcesses {
             Some(Err(rustix::io::Errno::PERM)) => Err(failed(who, "signals", rustix::io::Errno::PERM)),
             _ => Ok(()),
         }
+    }
+
+    fn usage(&self, who: &ProcessIdentity) -> Result<Usage, AdapterError> {
+        self.there(who)?;
+        usage::usage(who.pid)
+    }
+
+    fn file_limit(&self, who: &ProcessIdentity) -> Result<FileLimit, AdapterError> {
+        self.there(who)?;
+        usage::file_limit(who.pid)
+    }
+
+    fn open_files(&self, who: &ProcessIdentity) -> Result<u64, AdapterError> {
+        self.there(who)?;
+        usage::open_files(who.pid)
+    }
+
+    fn set_file_limit(&self, who: &ProcessIdentity, limit: FileLimit) -> Result<(), AdapterError> {
+        self.there(who)?;
+        let before = usage::file_limit(who.pid)?;
+        usage::set_file_limit(who.pid, limit)?;
+        // prlimit(2) knows only the number. If it came to mean another process meanwhile, that one gets its own back.
+        if self.stat_of(who)?.is_none() {
+            drop(usage::set_file_limit(who.pid, before));
+            return Err(AdapterError::Missing(format!("{} (pid {}) is gone", who.name, who.pid)));
+        }
+        Ok(())
     }
 
     fn descendants(&self, who: &ProcessIdentity) -> Result<Vec<ProcessIdentity>, AdapterError> {

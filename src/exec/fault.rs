@@ -148,7 +148,7 @@ impl Drill<'_> {
         let called = match confirmed {
             Ok(()) => {
                 self.progress().first_fault.get_or_insert(lo);
-                open.prepared.inject(&self.scene.cx_for(&fault)).await.map_err(|e| e.to_string())
+                self.call(&open).await.map_err(|e| e.to_string())
             }
             Err(why) => Err(format!("nothing was injected: {why}")),
         };
@@ -165,6 +165,15 @@ impl Drill<'_> {
                 VerbEnd::new(StepOutcome::Errored { error }, span)
             }
         }
+    }
+
+    /// The injection itself. Only one that lasts, and says that it can be, is broken off.
+    async fn call(&self, open: &OpenFault) -> Result<(), FaultError> {
+        let cx = self.scene.cx_for(&open.intent.fault);
+        if !open.prepared.breaks_off() {
+            return open.prepared.inject(&cx).await;
+        }
+        self.unless_stopped(open.prepared.inject(&cx)).await.unwrap_or_else(|_| Err(FaultError::Stopped))
     }
 
     /// Independent looks until the effect is seen, or can no longer be expected.

@@ -3,7 +3,7 @@
 
 use super::scene::Scene;
 use crate::adapters::disk::Form;
-use crate::adapters::{NetworkPlace, World};
+use crate::adapters::{NetworkPlace, World, host};
 use crate::faults::Cx;
 use crate::faults::service::Service;
 use crate::model::{PinnedTarget, ProcessIdentity, RunId, Template};
@@ -23,6 +23,7 @@ pub(super) async fn resolve(name: &str, spec: &TargetSpec, cx: &Cx<'_>) -> Resul
         TargetSpec::Http(target) => ("http", url_fields(&target.url, 80, cx)),
         TargetSpec::Kv(target) => ("kv", url_fields(&target.url, 80, cx)),
         TargetSpec::Postgres(target) => ("postgres", url_fields(&target.url, 5432, cx)),
+        TargetSpec::Host(_) => ("host", Ok(this_machine())),
         TargetSpec::Service(target) => ("service", service(name, target, cx).await),
         TargetSpec::Tcp(target) => ("tcp", address_fields(&shown(&target.address, cx))),
         TargetSpec::File(target) => ("file", path_fields(&target.path, PathKind::File, cx).await),
@@ -81,6 +82,11 @@ async fn said_pids(target: &ProcessTarget, cx: &Cx<'_>) -> Result<String, String
     let Some(command) = &target.command else { return Err("it has neither pid, pidfile nor command".to_owned()) };
     let done = cx.run_command(command).await.map_err(|e| e.to_string())?;
     if done.ok { Ok(done.answer) } else { Err(done.detail) }
+}
+
+fn this_machine() -> Found {
+    let name = host::name().unwrap_or_else(|| "this machine".to_owned());
+    (Vec::new(), BTreeMap::from([("name".to_owned(), name)]))
 }
 
 /// A service that is active, by its main process where it has one.

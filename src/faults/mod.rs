@@ -8,33 +8,41 @@ use std::future::Future;
 use thiserror::Error;
 
 mod command;
+mod cpu_pressure;
 mod cx;
+mod descriptor_pressure;
 mod disk_fill;
 mod file_corrupt;
 mod file_remove;
 mod file_truncate;
 mod left;
+mod memory_pressure;
 mod network;
 mod network_drop;
 mod network_netem;
 mod network_partition;
 mod network_rate;
 mod network_reject;
+mod pressure;
 mod process_kill;
 mod process_pause;
+mod process_storm;
 pub(crate) mod service;
 mod service_stop;
 #[cfg(test)]
 mod tests;
 
 pub use command::CommandFault;
+pub use cpu_pressure::CpuPressure;
 pub(crate) use cx::quote;
 use cx::word;
 pub use cx::{Cx, Done, Scope, journaled, shell};
+pub use descriptor_pressure::DescriptorPressure;
 pub use disk_fill::DiskFill;
 pub use file_corrupt::FileCorrupt;
 pub use file_remove::FileRemove;
 pub use file_truncate::FileTruncate;
+pub use memory_pressure::MemoryPressure;
 pub use network::cut::{Acknowledged, Attempt, Side};
 pub use network::rules::{Direction, Protocol};
 pub use network_drop::NetworkDrop;
@@ -44,6 +52,7 @@ pub use network_rate::NetworkRate;
 pub use network_reject::NetworkReject;
 pub use process_kill::ProcessKill;
 pub use process_pause::ProcessPause;
+pub use process_storm::ProcessStorm;
 pub use service_stop::ServiceStop;
 
 /// Whether and how the state before a fault comes back.
@@ -69,6 +78,9 @@ pub enum FaultError {
     /// A reference could not be filled in.
     #[error("{0}")]
     Reference(String),
+    /// The drill was stopped in the middle of it.
+    #[error("it was broken off: the drill shall stop")]
+    Stopped,
     /// The journaled undo or parameters cannot be read.
     #[error("cannot read the journaled fault: {0}")]
     Journal(String),
@@ -105,6 +117,9 @@ pub trait Fault: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sy
     const REVERSIBILITY: Reversibility;
     /// The kinds of targets that it can act on; any if empty.
     const TARGETS: &'static [&'static str] = &[];
+    /// May its injection be broken off between any two of its steps when the drill shall stop? What is healed then is as
+    /// after a crash.
+    const BREAKS_OFF: bool = false;
     /// All that heal needs; journaled before injection, so it holds no secret.
     type Undo: Serialize + DeserializeOwned + Send + Sync;
 
@@ -128,6 +143,10 @@ pub trait Fault: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sy
     fn by_hand(&self, undo: &Self::Undo) -> String;
     /// The identities it touches, for people.
     fn touched(&self, undo: &Self::Undo) -> Vec<String>;
+    /// The drill heals it at the latest after this; for what must end by itself.
+    fn bound(&mut self, deadline: std::time::Duration) {
+        let _healed_in_time = deadline;
+    }
     /// Does this one, with these parameters, need `acknowledge: irreversible`?
     fn irreversible(&self) -> bool {
         matches!(Self::REVERSIBILITY, Reversibility::Irreversible)
@@ -203,6 +222,10 @@ macro_rules! faults {
             pub fn irreversible(&self) -> bool {
                 match self { $(Self::$variant(f) => f.irreversible()),+ }
             }
+            /// See [`Fault::bound`].
+            pub fn bound(&mut self, deadline: std::time::Duration) {
+                match self { $(Self::$variant(f) => f.bound(deadline)),+ }
+            }
             /// The kind's default reversibility.
             #[must_use]
             pub fn reversibility(&self) -> Reversibility {
@@ -247,6 +270,11 @@ macro_rules! faults {
                     $((FaultSpec::$variant(f), FaultUndo::$variant(u)) => f.inject(u, cx).await,)+
                     _ => Err(mismatch()),
                 }
+            }
+            /// See [`Fault::BREAKS_OFF`].
+            #[must_use]
+            pub fn breaks_off(&self) -> bool {
+                match &self.spec { $(FaultSpec::$variant(_) => <$ty as Fault>::BREAKS_OFF),+ }
             }
             /// See [`Fault::effective`].
             ///
@@ -327,5 +355,9 @@ faults! {
     FileRemove(FileRemove) = "file_remove",
     FileTruncate(FileTruncate) = "file_truncate",
     FileCorrupt(FileCorrupt) = "file_corrupt",
+    ProcessStorm(ProcessStorm) = "process_storm",
+    CpuPressure(CpuPressure) = "cpu_pressure",
+    MemoryPressure(MemoryPressure) = "memory_pressure",
+    DescriptorPressure(DescriptorPressure) = "descriptor_pressure",
     Command(CommandFault) = "command",
 }

@@ -1,8 +1,11 @@
 //! Helper programs: what a detached child of ours does while it holds a fault. One file per kind, one line in `KINDS`.
 //! Starting, finding and ending them is in `adapters`; the fault that needs one is in `faults`.
 
+use crate::adapters::pressure::{CpuLoad, HeldMemory};
+
 mod control;
 mod life;
+mod pressure;
 pub mod proxy;
 
 /// Called once, with one line of text, when the helper does what it was started for.
@@ -12,7 +15,8 @@ pub type Ready<'a> = &'a mut dyn FnMut(&str);
 type Helper = fn(&str, Ready<'_>) -> Result<(), String>;
 
 /// All kinds.
-const KINDS: &[(&str, Helper)] = &[("proxy", proxy::helper)];
+const KINDS: &[(&str, Helper)] =
+    &[("proxy", proxy::helper), (CpuLoad::HELPER, pressure::cpu), (HeldMemory::HELPER, pressure::memory)];
 
 /// Runs a helper to its end.
 ///

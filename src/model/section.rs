@@ -38,6 +38,8 @@ pub enum TargetSpec {
     Directory(PathTarget),
     /// A network namespace of this machine, or an interface in it. Fields: `namespace`, `interface`, `inode`.
     Network(NetworkTarget),
+    /// This machine. Fields: `name`.
+    Host(HostTarget),
 }
 
 impl TargetSpec {
@@ -54,6 +56,7 @@ impl TargetSpec {
             Self::File(_) => "file",
             Self::Directory(_) => "directory",
             Self::Network(_) => "network",
+            Self::Host(_) => "host",
         }
     }
 }
@@ -96,6 +99,11 @@ pub struct ServiceTarget {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<Dur>,
 }
+
+/// This machine: nothing needs to be said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostTarget {}
 
 /// Whose systemd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

@@ -23,8 +23,8 @@ mod explain;
 mod lower;
 
 pub use crate::model::{
-    AddressTarget, EmbeddedStaging, NetworkTarget, PathTarget, ProcessTarget, Replication, SecretSource, ServiceSpec,
-    ServiceTarget, TargetSpec, UrlTarget,
+    AddressTarget, EmbeddedStaging, HostTarget, NetworkTarget, PathTarget, ProcessTarget, Replication, SecretSource,
+    ServiceSpec, ServiceTarget, TargetSpec, UrlTarget,
 };
 pub use explain::{Explanation, FaultLine, PhaseLine, StepLine, TargetLine, explain};
 pub use lower::{Inputs, compile, lower};
@@ -176,6 +176,12 @@ pub const TARGET_KINDS: &[crate::faults::KindInfo] = &[
         summary: "a network namespace of this machine, or an interface in it",
         note: "",
         schema: || schemars::schema_for!(NetworkTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "host",
+        summary: "this machine: `{host: {}}`",
+        note: "",
+        schema: || schemars::schema_for!(HostTarget),
     },
 ];
 

@@ -6,6 +6,7 @@
 mod disk;
 mod file;
 mod network;
+mod pressure;
 mod process;
 mod service;
 mod support;

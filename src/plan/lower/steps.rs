@@ -161,7 +161,10 @@ impl Lower<'_> {
             }
             text == "irreversible"
         });
-        let fault = cx.decode::<FaultSpec>(ast.value, "inject")?;
+        let mut fault = cx.decode::<FaultSpec>(ast.value, "inject")?;
+        if let Some(deadline) = deadline {
+            fault.bound(deadline);
+        }
         for target in fault.targets() {
             let at = ast.value.find_text(target.name()).unwrap_or(ast.value.region);
             target_of_kind(cx, target.name(), at, fault.target_kinds(), &format!("`{}` acts on", fault.kind()));

@@ -103,7 +103,7 @@ fn host_is_allowed(cx: &Cx<'_>, spec: &TargetSpec, node: &Node, environment: Opt
         TargetSpec::Http(t) | TargetSpec::Kv(t) | TargetSpec::Postgres(t) => &t.url,
         TargetSpec::Tcp(t) => &t.address,
         TargetSpec::Process(_) | TargetSpec::Service(_) | TargetSpec::File(_) | TargetSpec::Directory(_) => return,
-        TargetSpec::Network(_) => return,
+        TargetSpec::Network(_) | TargetSpec::Host(_) => return,
     };
     let shown = template.to_string();
     let at = node.find_text(&shown).unwrap_or(node.region);
