@@ -72,6 +72,8 @@ pub enum What {
     Guarded {
         /// The guardian's process; none in a world without processes.
         guardian: Option<ProcessIdentity>,
+        /// The runner's process; whoever takes over makes sure that it is gone.
+        runner: Option<ProcessIdentity>,
     },
     /// Written before a staging is brought up by commands: what brings it down, also in another process.
     StagingBegun {

@@ -35,6 +35,7 @@ mod kv;
 mod process;
 mod system;
 mod tcp;
+pub mod under_way;
 mod visit;
 
 pub use absent::{Absent, absent};
@@ -145,6 +146,15 @@ pub trait Processes: Send + Sync {
     /// `Missing` if it is gone; `Refused` if we may not.
     fn set_file_limit(&self, who: &ProcessIdentity, limit: usage::FileLimit) -> Result<(), AdapterError> {
         Err(AdapterError::Missing(format!("the limit of pid {} cannot be {}", who.pid, limit.soft)))
+    }
+    /// Ends every command that a runner started with this variable in its environment and that has not ended, with its
+    /// process group; what it left behind when it ended lives on. Says how many. Worlds without such commands need not say so.
+    ///
+    /// # Errors
+    /// When nobody can say which these are.
+    fn end_commands(&self, variable: &str, value: &str) -> Result<usize, AdapterError> {
+        let _ = (variable, value);
+        Ok(0)
     }
     /// Its live descendants, children first.
     fn descendants(&self, who: &ProcessIdentity) -> Result<Vec<ProcessIdentity>, AdapterError>;

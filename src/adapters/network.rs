@@ -4,7 +4,6 @@
 use super::{AdapterError, Command, CommandOutput, Fut};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,7 +160,7 @@ pub trait Network: Send + Sync {
 
 fn command(argv: &[&str], stdin: Option<String>) -> Command {
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();
-    Command { argv, env: BTreeMap::new(), stdin, cwd: None, timeout: LIMIT }
+    Command { argv, env: super::under_way::tool(), stdin, cwd: None, timeout: LIMIT }
 }
 
 /// What a tool said, when it did what it was told.

@@ -114,6 +114,10 @@ impl Processes for SystemProcesses {
         Ok(())
     }
 
+    fn end_commands(&self, variable: &str, value: &str) -> Result<usize, AdapterError> {
+        super::under_way::end(variable, value)
+    }
+
     fn descendants(&self, who: &ProcessIdentity) -> Result<Vec<ProcessIdentity>, AdapterError> {
         if self.stat_of(who)?.is_none() {
             return Ok(Vec::new());
@@ -171,6 +175,12 @@ fn failed(who: &ProcessIdentity, signal: &str, cause: rustix::io::Errno) -> Adap
 /// The signal of that name or number, as the kernel knows it.
 fn named(name: &str) -> Option<Signal> {
     Signal::from_named_raw(name.parse::<SignalName>().ok()?.number())
+}
+
+/// Who this process is.
+pub(super) fn own_identity() -> Option<ProcessIdentity> {
+    let pid = i32::try_from(std::process::id()).ok()?;
+    stat(pid).ok().flatten().map(|s| ProcessIdentity { pid, started: s.started, boot: boot_id(), name: s.name })
 }
 
 /// The boot id of this machine; start times repeat after a reboot, this does not.

@@ -62,6 +62,8 @@ pub(super) struct FaultStory {
     /// The last look: did it see the effect, and what did it see?
     pub effect: Option<(bool, String)>,
     pub heal_started: Option<i64>,
+    /// On whose behalf the last healing was begun.
+    pub healer: Option<HealCause>,
     pub healed: Option<Span>,
     pub heal_error: Option<String>,
 }
@@ -69,8 +71,8 @@ pub(super) struct FaultStory {
 impl FaultStory {
     fn new(intent: FaultIntent, phase: Option<Phase>) -> Self {
         let (injected, inject_error, seen, effect) = (None, None, None, None);
-        let (heal_started, healed, heal_error) = (None, None, None);
-        Self { intent, phase, injected, inject_error, seen, effect, heal_started, healed, heal_error }
+        let (heal_started, healer, healed, heal_error) = (None, None, None, None);
+        Self { intent, phase, injected, inject_error, seen, effect, heal_started, healer, healed, heal_error }
     }
 
     pub fn id(&self) -> &FaultId {
@@ -161,13 +163,17 @@ impl Story {
                 f.seen = f.seen.or(effective.then_some(*span));
                 f.effect = Some((*effective, detail.clone()));
             }),
-            What::HealStarted { fault, by } => {
-                self.with(fault, |f| f.heal_started = f.heal_started.or(Some(at)));
-                if let HealCause::Recover | HealCause::Guardian | HealCause::Deadline = by {
-                    self.notes.push(format!("the fault `{fault}` was healed by {}", cause(by)));
+            What::HealStarted { fault, by } => self.with(fault, |f| {
+                f.heal_started = f.heal_started.or(Some(at));
+                f.healer = Some(by.clone());
+            }),
+            What::Healed { fault, span, .. } => {
+                self.with(fault, |f| f.healed = Some(*span));
+                let healer = self.faults.iter().rev().find(|f| f.id() == fault).and_then(|f| f.healer.clone());
+                if let Some(by @ (HealCause::Recover | HealCause::Guardian | HealCause::Deadline)) = healer {
+                    self.notes.push(format!("the fault `{fault}` was healed by {}", cause(&by)));
                 }
             }
-            What::Healed { fault, span, .. } => self.with(fault, |f| f.healed = Some(*span)),
             What::HealFailed { fault, error, .. } => self.with(fault, |f| f.heal_error = Some(error.clone())),
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! `blackstart recover`: heals what runs left open, from their journals alone.
 
+use super::evidence;
 use super::progress::Progress;
 use super::run::{Memory, state_dir};
 use super::{Complaint, Exit, Output, Terminal};
@@ -32,6 +33,12 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
     match args.output {
         Output::Json => terminal.say(&as_json(&recovered)),
         Output::Human | Output::Plain => terminal.say(&in_words(&recovered)),
+    }
+    // What was written before the healing says something else.
+    for run in recovered.iter().filter(|run| run.error.is_none()) {
+        if let Err(why) = evidence::judge(&run.dir).and_then(|judged| evidence::write(&run.dir, &judged)) {
+            terminal.complain(&why);
+        }
     }
     let open = recovered.iter().any(|run| !run.open.is_empty() || run.error.is_some());
     Ok(if open { Exit::NotHealed } else { Exit::Pass })

@@ -12,22 +12,25 @@ impl Drill<'_> {
         if !breaks_something(self.plan) {
             return Ok(());
         }
+        let unlisted = |e: crate::journal::JournalError| Broken::Preflight(vec![e.to_string()]);
+        self.index.add(&self.options.run, &self.dir).map_err(unlisted)?;
         if let Guarding::Nobody(why) = &self.options.guardian {
             self.say(format!("no guardian ({why}): if the runner dies, only `blackstart recover` heals"));
             return Ok(());
         }
         let pid = i32::try_from(std::process::id()).ok();
+        let runner = pid.and_then(|pid| self.world.processes.identify(pid).ok().flatten());
         let hello = Hello {
             run: self.options.run.clone(),
             dir: self.dir.clone(),
             state_dir: std::path::absolute(&self.options.state_dir).unwrap_or(self.options.state_dir.clone()),
-            runner: pid.and_then(|pid| self.world.processes.identify(pid).ok().flatten()),
+            runner: runner.clone(),
             limits: self.options.limits,
         };
         let failed = |why| Broken::Preflight(vec![format!("there is no guardian: {why}")]);
         let started = Link::start(&self.options.guardian, hello, &self.world.clock);
         if let Some(link) = self.unless_stopped(started).await?.map_err(failed)? {
-            self.note(What::Guarded { guardian: link.who.clone() });
+            self.note(What::Guarded { guardian: link.who.clone(), runner });
             // Started once in a run.
             let _first = self.guardian.set(link);
         }

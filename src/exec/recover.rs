@@ -8,10 +8,10 @@ use super::redact::Redactor;
 use super::scene::Scene;
 use super::secrets;
 use super::staging;
-use crate::adapters::{ProcessState, World, host};
+use crate::adapters::{ProcessState, World, host, under_way};
 use crate::clock::Clock;
 use crate::event::{Event, FaultIntent, Healer, What};
-use crate::faults::PreparedFault;
+use crate::faults::{self, PreparedFault};
 use crate::journal::state::{Index, OpenRun};
 use crate::journal::{self, Held, Journal, JournalError, LeftUp, open_faults};
 use crate::model::{FaultId, RunId, RunState, Span};
@@ -236,6 +236,8 @@ impl Mender<'_> {
         let note = |what| notes.note(what);
         let _said = note(What::HealStarted { fault: intent.fault.clone(), by: self.by.cause() });
         let lo = world.clock.mono();
+        let owner = scene.cx_for(&intent.fault).owner.to_string();
+        end_commands(&owner, &intent.fault, notes, world)?;
         if let Some(inside) = &context.inside
             && self.ended_with_runner(inside, world).await
         {
@@ -278,6 +280,25 @@ impl Mender<'_> {
         }
         error.map_or(Ok(()), |why| Err(format!("the staging could not be brought down: {why}")))
     }
+}
+
+/// A command that injects or heals, and was under way when its runner died, goes on by itself.
+fn end_commands(owner: &str, fault: &FaultId, notes: &Notes<'_>, world: &World) -> Result<(), String> {
+    let runner = notes.taken.events.iter().find_map(|event| match &event.what {
+        What::Guarded { runner, .. } => runner.as_ref().map(under_way::whose),
+        _ => None,
+    });
+    let end = |variable, value: &str| world.processes.end_commands(variable, value);
+    let unknown = |why| format!("its commands may still be under way: {why}");
+    let mut ended = end(faults::OWNER, owner).map_err(unknown)?;
+    if let Some(runner) = runner {
+        ended += end(under_way::TOOL, &runner).map_err(unknown)?;
+    }
+    if ended > 0 {
+        let text = format!("{ended} commands were still under way when `{fault}` was to be healed, and were ended");
+        let _said = notes.note(What::Note { text });
+    }
+    Ok(())
 }
 
 /// What the record has open, and what it has lost, oldest first.

@@ -6,11 +6,16 @@ use crate::adapters::{Command, Fut, Request, Vault, World};
 use crate::model::{
     CommandSpec, Owner, PinnedTarget, Reference, RequestSpec, RunSpec, TargetRef, TargetSpec, Template,
 };
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The variable that tells a fault's commands whose they are, as `RUN/FAULT`: a script can name what it leaves behind
+/// after it, and a command that outlives its runner is found by it.
+pub const OWNER: &str = "BLACKSTART_FAULT";
 
 /// What a fault may use: the world, and what references stand for. Shared by `exec` and `recover`.
 pub struct Cx<'a> {
@@ -92,7 +97,11 @@ impl Cx<'_> {
         if let Some(program) = argv.first_mut().filter(|p| p.contains('/')) {
             *program = base.join(&*program).to_string_lossy().into_owned();
         }
-        let env = spec.env.iter().map(|(k, t)| Ok((k.clone(), self.text(t)?))).collect::<Result<_, FaultError>>()?;
+        let env = spec.env.iter().map(|(k, t)| Ok((k.clone(), self.text(t)?)));
+        let mut env = env.collect::<Result<BTreeMap<_, _>, FaultError>>()?;
+        if !self.owner.fault.as_str().is_empty() {
+            env.insert(OWNER.to_owned(), self.owner.to_string());
+        }
         let stdin = spec.stdin.as_ref().map(|t| self.text(t)).transpose()?;
         let cwd = spec.cwd.as_ref().map(|t| self.text(t)).transpose()?;
         let cwd = cwd.map_or_else(|| base.clone(), |c| base.join(c));

@@ -36,7 +36,7 @@ pub use command::CommandFault;
 pub use cpu_pressure::CpuPressure;
 pub(crate) use cx::quote;
 use cx::word;
-pub use cx::{Cx, Done, Scope, journaled, shell};
+pub use cx::{Cx, Done, OWNER, Scope, journaled, shell};
 pub use descriptor_pressure::DescriptorPressure;
 pub use disk_fill::DiskFill;
 pub use file_corrupt::FileCorrupt;
