@@ -4,7 +4,7 @@ use blackstart::adapters::{Fut, Vault, World};
 use blackstart::event::{Event, What};
 use blackstart::faults::{self, Cx, FaultSpec, PreparedFault, Scope, journaled};
 use blackstart::journal;
-use blackstart::model::{FaultId, Owner, PinnedTarget, Reference, RunId, TargetRef, TargetSpec};
+use blackstart::model::{FaultId, Mono, Owner, PinnedTarget, Reference, RunId, TargetRef, TargetSpec};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -218,6 +218,29 @@ impl Ran {
     }
 }
 
+/// Appends how long every fault of a run took to the file that `BLACKSTART_TIMINGS` names: kind, milliseconds from the
+/// step's start (the decision) to the look that saw the effect, and from the heal's start to the look that proved it.
+fn timings(events: &[Event]) {
+    let Some(file) = std::env::var_os("BLACKSTART_TIMINGS") else { return };
+    let at = |fits: &dyn Fn(&What) -> bool| events.iter().find(|e| fits(&e.what)).map(|e| e.at.mono);
+    let mut lines = String::new();
+    for event in events {
+        let What::FaultIntent(intent) = &event.what else { continue };
+        let id = &intent.fault;
+        let decided = at(&|w| matches!(w, What::StepStarted { step, .. } if step.as_str() == id.as_str()));
+        let effect = at(&|w| matches!(w, What::FaultEffect { fault, effective: true, .. } if fault == id));
+        let heal = at(&|w| matches!(w, What::HealStarted { fault, .. } if fault == id));
+        let healed = at(&|w| matches!(w, What::Healed { fault, .. } if fault == id));
+        let ms = |from: Option<Mono>, to: Option<Mono>| match (from, to) {
+            (Some(from), Some(to)) => format!("{:.1}", (to - from) as f64 / 1e6),
+            _ => "-".to_owned(),
+        };
+        lines += &format!("{}\t{}\t{}\n", intent.kind, ms(decided, effect), ms(heal, healed));
+    }
+    let mut out = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+    std::io::Write::write_all(&mut out, lines.as_bytes()).unwrap();
+}
+
 /// Runs a playbook below the project's folder with a state directory and a reports folder of its own.
 pub fn run_drill(playbook: &str, arguments: &[&str]) -> Ran {
     run_drill_as(playbook, arguments, |command| command)
@@ -233,6 +256,7 @@ pub fn run_drill_as(playbook: &str, arguments: &[&str], wrap: impl FnOnce(Comman
     let drills = std::fs::read_dir(place.path().join("reports")).unwrap_or_else(|e| panic!("{e}: {text}"));
     let dir = drills.map(|entry| entry.unwrap().path().join("r1")).next().expect("a run");
     let events = journal::read(&dir).unwrap_or_else(|e| panic!("{e}: {text}")).events;
+    timings(&events);
     let report = std::fs::read_to_string(dir.join("report.json")).unwrap_or_else(|e| panic!("{e}: {text}"));
     Ran { code: status.code().unwrap_or(-1), text, events, report: serde_json::from_str(&report).unwrap(), place }
 }
