@@ -10,3 +10,5 @@ mod drills;
 #[cfg(test)]
 #[path = "postgres/pair.rs"]
 mod pair;
+#[path = "postgres/protected.rs"]
+mod protected;

@@ -59,6 +59,10 @@ impl Drill<'_> {
             if !unreached.is_empty() {
                 return Err(Broken::Preflight(unreached));
             }
+            let protected = self.unless_stopped(targets::protected(&found, &self.scene)).await?;
+            if !protected.is_empty() {
+                return Err(Broken::Preflight(protected));
+            }
         }
         self.lock(&found)?;
         self.scene.set_found(&found);

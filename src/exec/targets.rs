@@ -6,7 +6,7 @@ use crate::adapters::disk::Form;
 use crate::adapters::{NetworkPlace, World, host};
 use crate::faults::Cx;
 use crate::faults::service::Service;
-use crate::model::{PinnedTarget, ProcessIdentity, RunId, Template};
+use crate::model::{PinnedTarget, ProcessIdentity, RunId, TargetRef, Template};
 use crate::plan::{NetworkTarget, Plan, ProcessTarget, ServiceTarget, TargetSpec};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -210,6 +210,25 @@ pub async fn look(plan: &Plan, world: &World) -> BTreeMap<String, Result<PinnedT
     };
     let names = plan.targets.keys();
     names.map(|name| (name.clone(), found.get(name).cloned().ok_or_else(|| why(name)))).collect()
+}
+
+/// A database may say itself that no drill runs on it: `ALTER DATABASE app SET blackstart.protected = 'on'`. One that
+/// cannot be asked is judged by the steady state, not here.
+pub(super) async fn protected(targets: &[PinnedTarget], scene: &Scene) -> Vec<String> {
+    const ASK: &str = "select current_setting('blackstart.protected', true)";
+    let mut reasons = Vec::new();
+    for target in targets.iter().filter(|target| target.kind == "postgres") {
+        let name = &target.name;
+        let Ok(url) = scene.cx().scope.url(&TargetRef::Now(name.clone())) else { continue };
+        let said = scene.world.sql.scalar(&url, ASK, &[], CONNECT).await;
+        let says = said.ok().flatten().unwrap_or_default().to_lowercase();
+        if !["", "off", "false", "no", "0"].contains(&says.as_str()) {
+            reasons.push(format!(
+                "target `{name}` says that it is protected (blackstart.protected = {says}): no drill runs on it"
+            ));
+        }
+    }
+    reasons
 }
 
 /// Waits until every target with an address accepts connections.
