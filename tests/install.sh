@@ -26,6 +26,8 @@ WANTED=(
   iproute2:/usr/bin/ss
   nftables:/usr/sbin/nft
   util-linux:/usr/bin/setpriv
+  docker.io:/usr/sbin/dockerd
+  busybox-static:/usr/bin/busybox
   mount:/usr/bin/mount
   e2fsprogs:/usr/sbin/mkfs.ext4
   btrfs-progs:/usr/sbin/mkfs.btrfs

@@ -95,7 +95,31 @@ impl Network for Absent {
 
 impl super::disk::Disks for Absent {}
 
-impl Containers for Absent {}
+impl Containers for Absent {
+    fn engine(&self, wanted: Option<&str>) -> String {
+        wanted.unwrap_or_default().to_owned()
+    }
+
+    fn labelled<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a std::collections::BTreeMap<String, String>,
+    ) -> Fut<'a, Result<Vec<String>, AdapterError>> {
+        Box::pin(async { missing("containers") })
+    }
+
+    fn inspect<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+    ) -> Fut<'a, Result<Option<super::containers::Container>, AdapterError>> {
+        Box::pin(async { missing("containers") })
+    }
+
+    fn act<'a>(&'a self, _: &'a str, _: &'a str, _: &'a super::containers::Act) -> Fut<'a, Result<(), AdapterError>> {
+        Box::pin(async { missing("containers") })
+    }
+}
 
 impl Proxies for Absent {
     fn ask<'a>(&'a self, _: &'a Path, _: &'a Ask) -> Fut<'a, Result<Said, AdapterError>> {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
+pub mod containers;
 pub mod disk;
 pub mod guardian;
 pub mod host;
@@ -19,7 +20,7 @@ pub mod proxy;
 pub mod usage;
 
 mod absent;
-mod containers;
+mod docker;
 mod files;
 mod helpers;
 pub mod network;

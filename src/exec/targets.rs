@@ -4,8 +4,8 @@
 use super::scene::Scene;
 use crate::adapters::disk::Form;
 use crate::adapters::{NetworkPlace, World, host};
-use crate::faults::Cx;
 use crate::faults::service::Service;
+use crate::faults::{Cx, container};
 use crate::model::{PinnedTarget, ProcessIdentity, RunId, TargetRef, Template};
 use crate::plan::{NetworkTarget, Plan, ProcessTarget, ServiceTarget, TargetSpec};
 use std::collections::BTreeMap;
@@ -26,6 +26,9 @@ pub(super) async fn resolve(name: &str, spec: &TargetSpec, cx: &Cx<'_>) -> Resul
         TargetSpec::Host(_) => ("host", Ok(this_machine())),
         TargetSpec::Service(target) => ("service", service(name, target, cx).await),
         TargetSpec::Tcp(target) => ("tcp", address_fields(&shown(&target.address, cx))),
+        TargetSpec::Container(target) => {
+            ("container", container::find(target, cx).await.map(|fields| (Vec::new(), fields)))
+        }
         TargetSpec::File(target) => ("file", path_fields(&target.path, PathKind::File, cx).await),
         TargetSpec::Directory(target) => ("directory", path_fields(&target.path, PathKind::Directory, cx).await),
         TargetSpec::Network(target) => ("network", network(target, cx)),

@@ -8,6 +8,12 @@ use std::future::Future;
 use thiserror::Error;
 
 mod command;
+pub mod container;
+mod container_disconnect;
+mod container_kill;
+mod container_pause;
+mod container_restart;
+mod container_stop;
 mod cpu_pressure;
 mod cx;
 mod descriptor_pressure;
@@ -33,6 +39,11 @@ mod service_stop;
 mod tests;
 
 pub use command::CommandFault;
+pub use container_disconnect::ContainerDisconnect;
+pub use container_kill::ContainerKill;
+pub use container_pause::ContainerPause;
+pub use container_restart::ContainerRestart;
+pub use container_stop::ContainerStop;
 pub use cpu_pressure::CpuPressure;
 pub(crate) use cx::quote;
 use cx::word;
@@ -346,6 +357,11 @@ faults! {
     ProcessKill(ProcessKill) = "process_kill",
     ProcessPause(ProcessPause) = "process_pause",
     ServiceStop(ServiceStop) = "service_stop",
+    ContainerKill(ContainerKill) = "container_kill",
+    ContainerStop(ContainerStop) = "container_stop",
+    ContainerPause(ContainerPause) = "container_pause",
+    ContainerRestart(ContainerRestart) = "container_restart",
+    ContainerDisconnect(ContainerDisconnect) = "container_disconnect",
     DiskFill(DiskFill) = "disk_fill",
     NetworkPartition(NetworkPartition) = "network_partition",
     NetworkDrop(NetworkDrop) = "network_drop",

@@ -3,6 +3,7 @@
 use super::{CommandSpec, Dur, Percent, RunSpec, Template};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Where a secret comes from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +37,8 @@ pub enum TargetSpec {
     File(PathTarget),
     /// A directory, and with it the file system it is on. Fields: `path`, `name`.
     Directory(PathTarget),
+    /// Containers of a Docker Engine or Podman. Fields: `id`, `ids`, `name`, `names`, `image`, `pid`, `address`, `engine`.
+    Container(ContainerTarget),
     /// A network namespace of this machine, or an interface in it. Fields: `namespace`, `interface`, `inode`.
     Network(NetworkTarget),
     /// This machine. Fields: `name`.
@@ -55,6 +58,7 @@ impl TargetSpec {
             Self::Service(_) => "service",
             Self::File(_) => "file",
             Self::Directory(_) => "directory",
+            Self::Container(_) => "container",
             Self::Network(_) => "network",
             Self::Host(_) => "host",
         }
@@ -154,6 +158,34 @@ pub struct NetworkTarget {
     /// Only what goes through this interface.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<Template>,
+}
+
+/// Containers, by exactly one of `name`, `labels` and `compose`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerTarget {
+    /// One, by its name or id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Template>,
+    /// All that have each of these labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, Template>,
+    /// All of a service of a Compose project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compose: Option<ComposeService>,
+    /// The engine, `unix:///PATH` or `tcp://HOST:PORT`; `DOCKER_HOST`, or the socket that is there, if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Template>,
+}
+
+/// A service of a Compose project.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ComposeService {
+    /// The project's name.
+    pub project: Template,
+    /// The service's name in it.
+    pub service: Template,
 }
 
 /// The embedded staging's settings.

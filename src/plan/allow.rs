@@ -30,7 +30,12 @@ impl Drill {
                 self.named(target, "the network namespace", name, "namespaces", &self.allowed.namespaces)
             }
             "container" if field(LABEL.0) == LABEL.1 => Ok(()),
-            "container" => self.named(target, "the container", field("name"), "containers", &self.allowed.containers),
+            "container" => {
+                // Labels and a Compose service name several: each must be allowed.
+                let names = if field("names").is_empty() { field("name") } else { field("names") };
+                let judge = |name| self.named(target, "the container", name, "containers", &self.allowed.containers);
+                names.split(' ').try_for_each(judge)
+            }
             _ if target.processes.is_empty() => self.hosts(target, field("host")),
             _ => Ok(()),
         }
@@ -123,6 +128,7 @@ mod tests {
             ("file", "path", "/etc/passwd", "paths"),
             ("directory", "path", "/srv/database", "paths"),
             ("container", "name", "other", "containers"),
+            ("container", "names", "app other", "containers"),
             ("network", "namespace", "prod", "namespaces"),
             ("network", "namespace", "", "namespaces"),
             ("network", "namespace", "/proc/1/ns/net", "namespaces"),

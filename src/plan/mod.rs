@@ -23,8 +23,8 @@ mod explain;
 mod lower;
 
 pub use crate::model::{
-    AddressTarget, EmbeddedStaging, HostTarget, NetworkTarget, PathTarget, ProcessTarget, Replication, SecretSource,
-    ServiceSpec, ServiceTarget, TargetSpec, UrlTarget,
+    AddressTarget, ComposeService, ContainerTarget, EmbeddedStaging, HostTarget, NetworkTarget, PathTarget,
+    ProcessTarget, Replication, SecretSource, ServiceSpec, ServiceTarget, TargetSpec, UrlTarget,
 };
 pub use explain::{Explanation, FaultLine, PhaseLine, StepLine, TargetLine, explain};
 pub use lower::{Inputs, compile, lower};
@@ -182,6 +182,12 @@ pub const TARGET_KINDS: &[crate::faults::KindInfo] = &[
         summary: "this machine: `{host: {}}`",
         note: "",
         schema: || schemars::schema_for!(HostTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "container",
+        summary: "containers of a Docker Engine or Podman, by name, by labels, or a Compose service",
+        note: "",
+        schema: || schemars::schema_for!(ContainerTarget),
     },
 ];
 

@@ -21,27 +21,35 @@ pub fn ran(words: &[&str]) {
 /// A file system of its own at a folder, for as long as this lives.
 pub struct Mounted {
     pub point: PathBuf,
+    pub folder: tempfile::TempDir,
 }
 
 impl Mounted {
-    /// A fresh image with this file system, below a folder.
-    pub fn image(folder: &Path, mkfs: &[&str], megabytes: u64) -> Self {
-        let image = folder.join("image");
+    /// A fresh image with this file system.
+    pub fn image(mkfs: &[&str], megabytes: u64) -> Self {
+        let folder = tempfile::Builder::new().prefix("blackstart-disk.").tempdir_in("/var/tmp").unwrap();
+        let image = folder.path().join("image");
         std::fs::File::create(&image).unwrap().set_len(megabytes << 20).unwrap();
         let image = image.to_str().unwrap();
         ran(&[mkfs, &[image]].concat());
-        Self::at(folder, &["-o", "loop", image])
+        let mounted = Self { point: folder.path().join("disk"), folder };
+        std::fs::create_dir(&mounted.point).unwrap();
+        mounted.mount();
+        mounted
     }
 
-    pub fn in_memory(folder: &Path) -> Self {
-        Self::at(folder, &["-t", "tmpfs", "-o", "size=64m", "tmpfs"])
+    pub fn in_memory() -> Self {
+        let folder = tempfile::Builder::new().prefix("blackstart-disk.").tempdir_in("/var/tmp").unwrap();
+        let mounted = Self { point: folder.path().join("disk"), folder };
+        std::fs::create_dir(&mounted.point).unwrap();
+        ran(&["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", mounted.point.to_str().unwrap()]);
+        mounted
     }
 
-    fn at(folder: &Path, what: &[&str]) -> Self {
-        let point = folder.join("disk");
-        std::fs::create_dir_all(&point).unwrap();
-        ran(&[&["mount"], what, &[point.to_str().unwrap()]].concat());
-        Self { point }
+    /// Mounts the image (again).
+    pub fn mount(&self) {
+        let image = self.folder.path().join("image");
+        ran(&["mount", "-o", "loop", image.to_str().unwrap(), self.point.to_str().unwrap()]);
     }
 
     pub fn data(&self) -> PathBuf {
@@ -72,9 +80,8 @@ async fn space(place: &Place, path: &Path) -> Space {
 }
 
 /// Its whole life on a file system, to a share and to what is left, and then that nobody can write any more.
-async fn fills(mounted: impl FnOnce(&Path) -> Mounted) {
+async fn fills(disk: Mounted) {
     let place = Place::new();
-    let disk = mounted(place.path());
     let data = disk.data();
     std::fs::write(data.join("precious"), "kept").unwrap();
     let place = with_directory(place, &data);
@@ -102,23 +109,23 @@ async fn fills(mounted: impl FnOnce(&Path) -> Mounted) {
 
 #[tokio::test]
 async fn a_full_ext4_disk_is_freed() {
-    fills(|folder| Mounted::image(folder, &["mkfs.ext4", "-q"], 48)).await;
+    fills(Mounted::image(&["mkfs.ext4", "-q"], 48)).await;
 }
 
 #[tokio::test]
 async fn a_full_btrfs_disk_is_freed() {
-    fills(|folder| Mounted::image(folder, &["mkfs.btrfs", "-q"], 160)).await;
+    fills(Mounted::image(&["mkfs.btrfs", "-q"], 160)).await;
 }
 
 #[tokio::test]
 async fn a_full_tmpfs_is_freed() {
-    fills(Mounted::in_memory).await;
+    fills(Mounted::in_memory()).await;
 }
 
 #[tokio::test]
 async fn the_ballast_is_found_when_its_directory_was_replaced() {
     let place = Place::new();
-    let disk = Mounted::in_memory(place.path());
+    let disk = Mounted::in_memory();
     let data = disk.data();
     let place = with_directory(place, &data);
     let fill = fault(json!({"disk_fill": {"target": "data", "to": {"size": "8MiB"}}}));
@@ -134,7 +141,7 @@ async fn the_ballast_is_found_when_its_directory_was_replaced() {
 #[tokio::test]
 async fn it_is_not_called_healed_while_its_disk_is_away() {
     let place = Place::new();
-    let disk = Mounted::image(place.path(), &["mkfs.ext4", "-q"], 16);
+    let disk = Mounted::image(&["mkfs.ext4", "-q"], 16);
     let data = disk.data();
     let place = with_directory(place, &data);
     place.pin();
@@ -146,8 +153,7 @@ async fn it_is_not_called_healed_while_its_disk_is_away() {
     fill.heal(&place.cx()).await.unwrap();
     let look = fill.healed(&place.cx()).await.unwrap();
     assert!(!look.holds && look.detail.contains("another file system"), "{}", look.detail);
-    let image = place.path().join("image");
-    ran(&["mount", "-o", "loop", image.to_str().unwrap(), disk.point.to_str().unwrap()]);
+    disk.mount();
     assert!(!fill.healed(&place.cx()).await.unwrap().holds, "it is there again");
     fill.heal(&place.cx()).await.unwrap();
     assert!(fill.healed(&place.cx()).await.unwrap().holds);
@@ -156,7 +162,7 @@ async fn it_is_not_called_healed_while_its_disk_is_away() {
 #[tokio::test]
 async fn our_own_records_keep_their_room() {
     let place = Place::new();
-    let disk = Mounted::in_memory(place.path());
+    let disk = Mounted::in_memory();
     let data = disk.data();
     std::os::unix::fs::symlink(&disk.point, place.path().join("state")).unwrap();
     let place = with_directory(place, &data);

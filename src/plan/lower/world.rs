@@ -64,6 +64,13 @@ fn one_way_to_find_it(cx: &Cx<'_>, spec: &TargetSpec, node: &Node) {
     {
         cx.wrong(node.region, "a network namespace is found in one way", "write `namespace` or `pid`, not both");
     }
+    if let TargetSpec::Container(container) = spec {
+        let ways = [container.name.is_some(), !container.labels.is_empty(), container.compose.is_some()];
+        if ways.iter().filter(|w| **w).count() != 1 {
+            let help = "write one of `name`, `labels` and `compose`";
+            cx.wrong(node.region, "a container target is found in exactly one way", help);
+        }
+    }
     let TargetSpec::Process(process) = spec else { return };
     let ways = [process.pid.is_some(), process.pidfile.is_some(), process.command.is_some()];
     if ways.iter().filter(|w| **w).count() != 1 {
@@ -103,7 +110,7 @@ fn host_is_allowed(cx: &Cx<'_>, spec: &TargetSpec, node: &Node, environment: Opt
         TargetSpec::Http(t) | TargetSpec::Kv(t) | TargetSpec::Postgres(t) => &t.url,
         TargetSpec::Tcp(t) => &t.address,
         TargetSpec::Process(_) | TargetSpec::Service(_) | TargetSpec::File(_) | TargetSpec::Directory(_) => return,
-        TargetSpec::Network(_) | TargetSpec::Host(_) => return,
+        TargetSpec::Network(_) | TargetSpec::Container(_) | TargetSpec::Host(_) => return,
     };
     let shown = template.to_string();
     let at = node.find_text(&shown).unwrap_or(node.region);
