@@ -1,6 +1,6 @@
 //! What a world has not: every call says so. The simulation has no files, no packet filter and no containers.
 
-use super::proxy::{Ask, Proxies, Said};
+use super::proxy::{Ask, Attempt, Attempted, Outcome, Proxies, Said};
 use super::{
     AdapterError, Command, CommandOutput, Containers, FileState, Files, Fut, Helpers, NamespaceIdentity, Network,
     NetworkPlace,
@@ -128,5 +128,13 @@ impl Proxies for Absent {
 
     fn all(&self) -> Vec<std::path::PathBuf> {
         Vec::new()
+    }
+
+    fn socket(&self, _: &Owner, _: &str) -> Result<std::path::PathBuf, AdapterError> {
+        missing("proxies")
+    }
+
+    fn attempt<'a>(&'a self, _: &'a str, _: Attempt) -> Fut<'a, Attempted> {
+        Box::pin(async { Attempted { outcome: Outcome::Refused, back: 0, took: Duration::ZERO } })
     }
 }

@@ -1,9 +1,11 @@
 //! Asks helpers and proxies of ours over their control sockets: one JSON object a line, one answer a line.
 
 use super::AdapterError;
+use crate::model::Owner;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -44,6 +46,25 @@ async fn exchange<A: Serialize>(control: &Path, ask: &A) -> io::Result<String> {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(line)
+}
+
+/// The file of a control socket, known from the owner and the name alone. A socket's file name may have 107 bytes, so it is
+/// not in the state directory but in a folder of our own for things that need not outlive a reboot.
+pub(super) fn path(owner: &Owner, name: &str) -> Result<PathBuf, AdapterError> {
+    let user = nix::unistd::geteuid();
+    let folder = match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
+        Some(dir) if dir.is_absolute() && dir.is_dir() => dir.join("blackstart"),
+        _ if user.is_root() => PathBuf::from("/run/blackstart"),
+        _ => std::env::temp_dir().join(format!("blackstart-{user}")),
+    };
+    let cannot = |e: io::Error| AdapterError::Other(format!("cannot have the folder {}: {e}", folder.display()));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(cannot)?;
+    let meta = std::fs::symlink_metadata(&folder).map_err(cannot)?;
+    if !meta.is_dir() || meta.uid() != user.as_raw() || meta.mode() & 0o022 != 0 {
+        return Err(AdapterError::Refused(format!("{} is not ours alone", folder.display())));
+    }
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(32).collect();
+    Ok(folder.join(format!("{}-{name}.sock", owner.tag())))
 }
 
 /// The control sockets of all processes of ours of this kind, by their command lines: `blackstart KIND … --control FILE`

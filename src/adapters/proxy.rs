@@ -2,9 +2,14 @@
 //! proxy itself is in `helpers::proxy`; what a fault does with it is in `faults`.
 
 use super::{AdapterError, Fut};
-use crate::model::{Bandwidth, Dur, Size};
+use crate::clock::Clock;
+use crate::model::Owner;
+use crate::model::{Bandwidth, Dur, Orphaned, Size};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// Which way bytes flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -107,6 +112,8 @@ pub enum Ask {
     Echo,
     /// Only say how it is.
     State,
+    /// End; only one whose runner is gone does.
+    End,
 }
 
 /// What the proxy answers.
@@ -174,17 +181,6 @@ pub struct Keep {
     pub deadline: Option<Dur>,
 }
 
-/// What a helper does when its runner is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Orphaned {
-    /// It goes on without faults.
-    #[default]
-    Open,
-    /// It lets nobody through.
-    Closed,
-}
-
 /// What happens to it without its runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -205,6 +201,50 @@ pub trait Proxies: Send + Sync {
     fn ask<'a>(&'a self, control: &'a Path, ask: &'a Ask) -> Fut<'a, Result<Said, AdapterError>>;
     /// The control sockets of all proxies of ours that run, whoever started them.
     fn all(&self) -> Vec<PathBuf>;
+    /// The control socket's file of an owner's proxy of this name; its folder is ours alone.
+    ///
+    /// # Errors
+    /// When there can be no such folder.
+    fn socket(&self, owner: &Owner, name: &str) -> Result<PathBuf, AdapterError>;
+    /// Connects to an address, sends so many bytes and says what came back until then.
+    fn attempt<'a>(&'a self, address: &'a str, attempt: Attempt) -> Fut<'a, Attempted>;
+}
+
+/// What a look through a proxy tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// So many bytes are sent.
+    pub bytes: usize,
+    /// Then the stream is ended.
+    pub end: bool,
+    /// It is given up after this.
+    pub limit: Duration,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempted {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Bytes that came back.
+    pub back: usize,
+    /// From the first byte sent to then.
+    pub took: Duration,
+}
+
+/// How a look through a proxy ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All bytes came back (and the end of the stream, if it was sent).
+    Echoed,
+    /// The stream ended before.
+    Ended,
+    /// The connection was reset.
+    Reset,
+    /// There was none.
+    Refused,
+    /// Nothing more came.
+    Silent,
 }
 
 /// Those of this machine.
@@ -223,4 +263,51 @@ impl Proxies for SystemProxies {
     fn all(&self) -> Vec<PathBuf> {
         super::control::sockets("proxy")
     }
+
+    fn socket(&self, owner: &Owner, name: &str) -> Result<PathBuf, AdapterError> {
+        super::control::path(owner, name)
+    }
+
+    fn attempt<'a>(&'a self, address: &'a str, attempt: Attempt) -> Fut<'a, Attempted> {
+        Box::pin(try_out(address, attempt))
+    }
+}
+
+async fn try_out(address: &str, attempt: Attempt) -> Attempted {
+    let clock = Clock::System;
+    let began = clock.mono();
+    let mut back = 0;
+    let work = tokio::time::timeout(attempt.limit, exchange(address, attempt, &mut back)).await;
+    let outcome = match work {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(e)) if e.kind() == std::io::ErrorKind::ConnectionRefused => Outcome::Refused,
+        Ok(Err(_)) => Outcome::Reset,
+        Err(_) => Outcome::Silent,
+    };
+    Attempted { outcome, back, took: clock.mono().since(began) }
+}
+
+async fn exchange(address: &str, attempt: Attempt, back: &mut usize) -> std::io::Result<Outcome> {
+    let (mut read, mut write) = TcpStream::connect(address).await?.into_split();
+    let send = async {
+        write.write_all(&vec![b'.'; attempt.bytes]).await?;
+        if attempt.end { write.shutdown().await } else { Ok(()) }
+    };
+    let receive = async {
+        let mut bytes = [0; 16 * 1024];
+        loop {
+            let whole = *back >= attempt.bytes;
+            if whole && !attempt.end {
+                return Ok(Outcome::Echoed);
+            }
+            match read.read(&mut bytes).await? {
+                0 if whole => return Ok(Outcome::Echoed),
+                0 => return Ok(Outcome::Ended),
+                got => *back += got,
+            }
+        }
+    };
+    // What cannot be sent any more shows in what comes back.
+    let (_sent, received) = tokio::join!(send, receive);
+    received
 }

@@ -3,9 +3,9 @@
 
 use super::{Complaint, Exit, Terminal};
 use crate::adapters::World;
-use crate::adapters::proxy::{Ask, Keep, LineFault, Orphaned, ProxyStart, Said};
+use crate::adapters::proxy::{Ask, Keep, LineFault, ProxyStart, Said};
 use crate::helpers::proxy;
-use crate::model::Dur;
+use crate::model::{Dur, Orphaned};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 

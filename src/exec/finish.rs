@@ -84,6 +84,9 @@ impl Drill<'_> {
             let read_back = self.unless_stopped(self.read_back(ReadBackStage::Final));
             let _stopped = self.phase(Phase::ReadBack, read_back).await;
         }
+        if self.has_doors() {
+            self.doors_down().await;
+        }
         if self.progress().staging.is_some() {
             self.phase(Phase::StagingDown, self.staging_down()).await;
         }

@@ -7,6 +7,7 @@
 mod ask;
 mod budget;
 mod context;
+mod doors;
 mod drill;
 mod fault;
 mod finish;

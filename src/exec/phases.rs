@@ -26,6 +26,9 @@ impl Drill<'_> {
         if self.plan.staging.is_some() {
             self.phase(Phase::StagingUp, self.staging_up()).await?;
         }
+        if self.has_doors() {
+            self.doors_up().await?;
+        }
         self.phase(Phase::Baseline, self.baseline()).await?;
         self.emergency().await
     }

@@ -2,6 +2,7 @@
 //! `recover` and by a run's guardian; when a guardian takes over is decided in `guardian`.
 
 use super::context::{HealContext, Inside};
+use super::doors;
 use super::heal::{self, Noted};
 use super::options::{Limits, Observer};
 use super::redact::Redactor;
@@ -72,6 +73,7 @@ pub async fn recover(
         }
         all.push(recovered);
     }
+    doors::end_orphans(world).await;
     Ok(all)
 }
 

@@ -22,6 +22,7 @@ mod file_corrupt;
 mod file_remove;
 mod file_truncate;
 mod left;
+mod line;
 mod memory_pressure;
 mod network;
 mod network_drop;
@@ -35,6 +36,14 @@ mod process_pause;
 mod process_storm;
 pub(crate) mod service;
 mod service_stop;
+mod tcp_bandwidth;
+mod tcp_black_hole;
+mod tcp_half_open;
+mod tcp_latency;
+mod tcp_limit;
+mod tcp_refuse;
+mod tcp_reset;
+mod tcp_slow_close;
 #[cfg(test)]
 mod tests;
 
@@ -65,6 +74,14 @@ pub use process_kill::ProcessKill;
 pub use process_pause::ProcessPause;
 pub use process_storm::ProcessStorm;
 pub use service_stop::ServiceStop;
+pub use tcp_bandwidth::TcpBandwidth;
+pub use tcp_black_hole::TcpBlackHole;
+pub use tcp_half_open::TcpHalfOpen;
+pub use tcp_latency::TcpLatency;
+pub use tcp_limit::TcpLimit;
+pub use tcp_refuse::TcpRefuse;
+pub use tcp_reset::TcpReset;
+pub use tcp_slow_close::TcpSlowClose;
 
 /// Whether and how the state before a fault comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -375,5 +392,13 @@ faults! {
     CpuPressure(CpuPressure) = "cpu_pressure",
     MemoryPressure(MemoryPressure) = "memory_pressure",
     DescriptorPressure(DescriptorPressure) = "descriptor_pressure",
+    TcpLatency(TcpLatency) = "tcp_latency",
+    TcpBandwidth(TcpBandwidth) = "tcp_bandwidth",
+    TcpBlackHole(TcpBlackHole) = "tcp_black_hole",
+    TcpReset(TcpReset) = "tcp_reset",
+    TcpSlowClose(TcpSlowClose) = "tcp_slow_close",
+    TcpHalfOpen(TcpHalfOpen) = "tcp_half_open",
+    TcpLimit(TcpLimit) = "tcp_limit",
+    TcpRefuse(TcpRefuse) = "tcp_refuse",
     Command(CommandFault) = "command",
 }

@@ -1,7 +1,8 @@
 //! How long a helper lives: as long as its runner, a bounded time longer, and never beyond its deadline.
 
-use crate::adapters::proxy::{Keep, Life, Orphaned};
+use crate::adapters::proxy::{Keep, Life};
 use crate::clock::Clock;
+use crate::model::Orphaned;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::fd::OwnedFd;

@@ -18,8 +18,9 @@ pub use id::{DrillName, FaultId, Owner, RunId, StepId, WorkloadName};
 pub use objective::{ClientBehaviour, ClockBasis, Objective, ObjectiveKind, RetryPolicy, Service};
 pub use operation::{Action, Found, Key, OpRecord, Outcome};
 pub use section::{
-    AddressTarget, ComposeService, ContainerTarget, EmbeddedStaging, HostTarget, Manager, NetworkTarget, PathTarget,
-    ProcessTarget, Replication, SecretSource, ServiceSpec, ServiceTarget, TargetSpec, UrlTarget,
+    AddressTarget, ComposeService, ContainerTarget, EmbeddedStaging, HostTarget, Manager, NetworkTarget, Orphaned,
+    PathTarget, ProcessTarget, ProxyTarget, Replication, SecretSource, ServiceSpec, ServiceTarget, TargetSpec,
+    UrlTarget,
 };
 pub use signal::SignalName;
 pub use spec::{CommandSpec, Comparison, OutputSpec, RequestSpec, RunSpec, Scalar, TargetRef, WayBack};

@@ -43,6 +43,8 @@ pub enum TargetSpec {
     Network(NetworkTarget),
     /// This machine. Fields: `name`.
     Host(HostTarget),
+    /// A TCP proxy of ours in front of something. Fields: `address`, `host`, `port`, `upstream`, `control`.
+    Proxy(ProxyTarget),
 }
 
 impl TargetSpec {
@@ -61,6 +63,7 @@ impl TargetSpec {
             Self::Container(_) => "container",
             Self::Network(_) => "network",
             Self::Host(_) => "host",
+            Self::Proxy(_) => "proxy",
         }
     }
 }
@@ -252,4 +255,34 @@ pub struct ServiceSpec {
     /// Outages less than this apart are one; 1s if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge: Option<Dur>,
+}
+
+/// A TCP proxy of ours: one that the drill starts when its staging is up and ends when it goes down (`upstream`), or one
+/// that runs already (`control`).
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyTarget {
+    /// Where clients connect, `ADDRESS:PORT`; a free port of 127.0.0.1 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<Template>,
+    /// Where they are led to, `HOST:PORT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Template>,
+    /// What it does when the drill's runner is gone: `open` forwards without faults, `closed` lets nobody through.
+    #[serde(default)]
+    pub orphaned: Orphaned,
+    /// The control socket of one that runs already (`blackstart proxy --control FILE …`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<Template>,
+}
+
+/// What a proxy or a resolver of a drill does when the drill's runner is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Orphaned {
+    /// It goes on without faults, for a bounded time.
+    #[default]
+    Open,
+    /// It lets nobody through, for a bounded time.
+    Closed,
 }

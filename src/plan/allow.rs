@@ -36,6 +36,11 @@ impl Drill {
                 let judge = |name| self.named(target, "the container", name, "containers", &self.allowed.containers);
                 names.split(' ').try_for_each(judge)
             }
+            "proxy" => {
+                // Whoever breaks a proxy breaks what it leads to.
+                let upstream = field("upstream").rsplit_once(':').map_or("", |(host, _)| host.trim_matches(['[', ']']));
+                self.hosts(target, field("host")).and_then(|()| self.hosts(target, upstream))
+            }
             _ if target.processes.is_empty() => self.hosts(target, field("host")),
             _ => Ok(()),
         }
@@ -133,6 +138,7 @@ mod tests {
             ("network", "namespace", "", "namespaces"),
             ("network", "namespace", "/proc/1/ns/net", "namespaces"),
             ("http", "host", "db.example.com", "hosts"),
+            ("proxy", "upstream", "db.example.com:5432", "hosts"),
         ] {
             let why = plan.allows(&found("x", kind, &[(field, value)]), &["/home/me/drills".into()]).unwrap_err();
             assert!(why.contains(&format!("list it under `{key}` in blackstart.yaml")), "{why}");
@@ -153,6 +159,7 @@ mod tests {
             found("x", "network", &[("namespace", "bs-left")]),
             found("x", "network", &[("namespace", "/run/netns/bs-left")]),
             found("x", "tcp", &[("host", "127.0.0.1")]),
+            found("x", "proxy", &[("host", "127.0.0.1"), ("upstream", "[::1]:5432")]),
         ] {
             assert_eq!(plan.allows(&target, &["/home/me/drills".into()]), Ok(()), "{target:?}");
         }

@@ -24,7 +24,7 @@ mod lower;
 
 pub use crate::model::{
     AddressTarget, ComposeService, ContainerTarget, EmbeddedStaging, HostTarget, NetworkTarget, PathTarget,
-    ProcessTarget, Replication, SecretSource, ServiceSpec, ServiceTarget, TargetSpec, UrlTarget,
+    ProcessTarget, ProxyTarget, Replication, SecretSource, ServiceSpec, ServiceTarget, TargetSpec, UrlTarget,
 };
 pub use explain::{Explanation, FaultLine, PhaseLine, StepLine, TargetLine, explain};
 pub use lower::{Inputs, compile, lower};
@@ -188,6 +188,12 @@ pub const TARGET_KINDS: &[crate::faults::KindInfo] = &[
         summary: "containers of a Docker Engine or Podman, by name, by labels, or a Compose service",
         note: "",
         schema: || schemars::schema_for!(ContainerTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "proxy",
+        summary: "a TCP proxy of ours in front of something: clients connect to it, and faults act on their connections",
+        note: "",
+        schema: || schemars::schema_for!(ProxyTarget),
     },
 ];
 

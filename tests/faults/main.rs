@@ -9,5 +9,6 @@ mod file;
 mod network;
 mod pressure;
 mod process;
+mod proxy;
 mod service;
 mod support;

@@ -12,7 +12,8 @@ mod tests;
 
 use super::control::Control;
 use super::life::{Keeper, told_to_end};
-use crate::adapters::proxy::{Ask, LineFault, Orphaned, ProxyStart, ProxyState, Said};
+use crate::adapters::proxy::{Ask, LineFault, ProxyStart, ProxyState, Said};
+use crate::model::Orphaned;
 use connection::Counters;
 use listener::{Port, Way};
 use std::io;
@@ -67,6 +68,7 @@ pub(super) struct Proxy {
     instance: String,
     keeper: Keeper,
     setting: Mutex<()>,
+    ended: CancellationToken,
 }
 
 /// The helper: its parameters are a [`ProxyStart`] as JSON, its line is a [`ProxyState`].
@@ -116,6 +118,7 @@ pub async fn run(settings: ProxyStart, ready: impl FnOnce(&ProxyState)) -> Resul
         why = control.serve(answer) => Err(ProxyError::Stopped(why)),
         stopped = listening => Err(ProxyError::Stopped(stopped.map_or_else(io::Error::other, |s| s.err().unwrap_or_else(|| io::Error::other("no port"))))),
         () = proxy.life() => Ok(()),
+        () = proxy.ended.cancelled() => Ok(()),
         () = told_to_end() => Ok(()),
     };
     stop.cancel();
@@ -142,6 +145,7 @@ impl Proxy {
             instance,
             keeper: Keeper::new(settings.keep.clone()),
             setting: Mutex::default(),
+            ended: CancellationToken::new(),
         }
     }
 
@@ -211,6 +215,8 @@ impl Proxy {
                     Err(e) => Said::Error(format!("cannot open an echo port: {e}")),
                 };
             }
+            Ok(Ask::End) if !self.keeper.is_orphaned() => return Said::Error("its runner lives".to_owned()),
+            Ok(Ask::End) => self.ended.cancel(),
             Ok(Ask::State) => {}
         }
         Said::State(Box::new(self.state()))

@@ -3,7 +3,7 @@
 use super::Cx;
 use super::references::{self, Stage, no_steps};
 use crate::model::CommandSpec;
-use crate::plan::{EmbeddedStaging, SecretSource, ServiceTarget, StagingPlan, TargetPlan, TargetSpec};
+use crate::plan::{EmbeddedStaging, ProxyTarget, SecretSource, ServiceTarget, StagingPlan, TargetPlan, TargetSpec};
 use crate::playbook::ast::DrillAst;
 use crate::playbook::fields::Fields;
 use crate::playbook::is_snake;
@@ -71,6 +71,9 @@ fn one_way_to_find_it(cx: &Cx<'_>, spec: &TargetSpec, node: &Node) {
             cx.wrong(node.region, "a container target is found in exactly one way", help);
         }
     }
+    if let TargetSpec::Proxy(proxy) = spec {
+        one_way_to_have_it(cx, proxy, node);
+    }
     let TargetSpec::Process(process) = spec else { return };
     let ways = [process.pid.is_some(), process.pidfile.is_some(), process.command.is_some()];
     if ways.iter().filter(|w| **w).count() != 1 {
@@ -79,6 +82,22 @@ fn one_way_to_find_it(cx: &Cx<'_>, spec: &TargetSpec, node: &Node) {
             "a process target is found in exactly one way",
             "write one of `pid`, `pidfile` and `command`",
         );
+    }
+}
+
+fn one_way_to_have_it(cx: &Cx<'_>, proxy: &ProxyTarget, node: &Node) {
+    match (&proxy.upstream, &proxy.control) {
+        (Some(_), None) | (None, Some(_)) if proxy.control.is_none() || proxy.listen.is_none() => {}
+        (None, None) => cx.wrong(
+            node.region,
+            "nothing is known that this proxy stands in front of",
+            "add `upstream: HOST:PORT`, or `control: FILE` for one that runs already",
+        ),
+        _ => cx.wrong(
+            node.region,
+            "a proxy that runs already has its own `listen` and `upstream`",
+            "keep `control` alone, or take it out",
+        ),
     }
 }
 
@@ -111,10 +130,15 @@ fn host_is_allowed(cx: &Cx<'_>, spec: &TargetSpec, node: &Node, environment: Opt
         TargetSpec::Tcp(t) => &t.address,
         TargetSpec::Process(_) | TargetSpec::Service(_) | TargetSpec::File(_) | TargetSpec::Directory(_) => return,
         TargetSpec::Network(_) | TargetSpec::Container(_) | TargetSpec::Host(_) => return,
+        TargetSpec::Proxy(proxy) => match &proxy.upstream {
+            Some(upstream) => upstream,
+            None => return,
+        },
     };
     let shown = template.to_string();
     let at = node.find_text(&shown).unwrap_or(node.region);
-    if !matches!(spec, TargetSpec::Tcp(_)) && !shown.contains("://") && !shown.starts_with("${") {
+    if !matches!(spec, TargetSpec::Tcp(_) | TargetSpec::Proxy(_)) && !shown.contains("://") && !shown.starts_with("${")
+    {
         return cx.wrong(
             at,
             format!("`{shown}` is not a URL"),
