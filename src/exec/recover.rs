@@ -274,7 +274,6 @@ impl Mender<'_> {
         let down = serde_json::from_value(left.down).map_err(unreadable)?;
         let context = serde_json::from_value(left.context).map_err(unreadable)?;
         let scene = Scene::recovered(context, world, &entry.run);
-        scene.set_staging(left.fields);
         let _unread = secrets::read(&scene, &notes.redactor).await;
         let error = staging::run_down(&down, &scene).await;
         if !notes.taken.ended() {

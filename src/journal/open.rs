@@ -1,7 +1,6 @@
 //! What of a record is still to be done: faults to be healed, a staging to be brought down.
 
 use crate::event::{Event, FaultIntent, What};
-use std::collections::BTreeMap;
 
 /// Intents that are not healed and that somebody has to heal, oldest first. An intent counts from the moment it was
 /// written: the injection may have happened even if the record stops right after it.
@@ -28,8 +27,6 @@ pub struct LeftUp {
     pub down: serde_json::Value,
     /// What another process needs besides.
     pub context: serde_json::Value,
-    /// What `${staging.NAME}` stands for.
-    pub fields: BTreeMap<String, String>,
 }
 
 /// The staging of commands that was begun, perhaps only in part, and not brought down.
@@ -39,10 +36,8 @@ pub fn left_up(events: &[Event]) -> Option<LeftUp> {
     for event in events {
         match &event.what {
             What::StagingBegun { down, context } => {
-                let (down, context, fields) = (down.clone(), context.clone(), BTreeMap::new());
-                left = Some(LeftUp { down, context, fields });
+                left = Some(LeftUp { down: down.clone(), context: context.clone() });
             }
-            What::StagingUp { fields } => left.iter_mut().for_each(|up| up.fields.clone_from(fields)),
             What::StagingDown { error: None } => left = None,
             _ => {}
         }

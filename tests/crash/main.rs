@@ -9,4 +9,6 @@ mod families;
 mod others;
 mod place;
 mod program;
+mod records;
 mod sweep;
+mod watch;

@@ -115,7 +115,8 @@ fn an_interrupted_or_failed_run_is_healed() {
     place.victim();
     place.write("drill.yaml", &format!("{}failover: [{{id: long, wait: 60s}}]\n", drill(PAUSE)));
     let drill = place.path("drill.yaml");
-    let mut runner = place.command(&["run", &drill.to_string_lossy(), "--run-id", "r1", "--output", "plain"]);
+    let mut runner =
+        place.command(&["run", &drill.to_string_lossy(), "--run-id", &place.run_id(), "--output", "plain"]);
     let mut runner = runner.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     place.until("the wait", || place.said(|w| matches!(w, What::StepStarted { step, .. } if step.as_str() == "long")));
     let pid = nix::unistd::Pid::from_raw(i32::try_from(runner.id()).unwrap());
@@ -178,7 +179,7 @@ fn two_drills_do_not_share_a_target() {
     place.victim();
     place.write("drill.yaml", &format!("{}failover: [{{id: long, wait: 60s}}]\n", drill(PAUSE)));
     let path = place.path("drill.yaml").to_string_lossy().into_owned();
-    let mut runner = place.command(&["run", &path, "--run-id", "r1", "--output", "plain"]);
+    let mut runner = place.command(&["run", &path, "--run-id", &place.run_id(), "--output", "plain"]);
     let mut runner = runner.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     place.until("the wait", || place.said(|w| matches!(w, What::StepStarted { step, .. } if step.as_str() == "long")));
     let second = place.blackstart(&["run", &path, "--run-id", "r2", "--output", "plain"]);

@@ -4,7 +4,7 @@ use crate::program::{Case, Program};
 use blackstart::adapters::{ProcessState, World};
 use blackstart::event::{Event, What};
 use blackstart::journal;
-use blackstart::model::{ProcessIdentity, RunId};
+use blackstart::model::ProcessIdentity;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +17,11 @@ const CONFIG: &str = "environments:\n  test:\n    hosts: [127.0.0.1, localhost]\
 pub struct Place {
     folder: tempfile::TempDir,
     pub world: World,
+}
+
+/// The name of the run in a folder.
+pub fn run_id(folder: &Path) -> String {
+    folder.file_name().unwrap().to_string_lossy().replace("blackstart-crash.", "run-")
 }
 
 /// A command that is over.
@@ -78,7 +83,7 @@ impl Place {
     }
 
     pub fn run_dir(&self) -> PathBuf {
-        self.path("reports/crash/r1")
+        self.path("reports/crash").join(self.run_id())
     }
 
     /// What is in the journal so far.
@@ -153,8 +158,9 @@ impl Place {
         Program::start(self.folder(), case)
     }
 
-    pub fn run_id() -> RunId {
-        RunId::from("r1")
+    /// Differs from that of every other place: what a fault leaves on a host carries it.
+    pub fn run_id(&self) -> String {
+        run_id(self.folder())
     }
 
     /// For messages of failed assertions.

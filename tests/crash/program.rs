@@ -8,7 +8,7 @@ use blackstart::adapters::{
 use blackstart::config::Config;
 use blackstart::event::{Event, HostSeal, What};
 use blackstart::exec::{self, Finished, Guarding, Limits, Observer, RunOptions, StopSignal};
-use blackstart::model::{ProcessIdentity, WorkloadStats};
+use blackstart::model::{ProcessIdentity, RunId, WorkloadStats};
 use blackstart::plan::{Inputs, compile};
 use blackstart::playbook::{RenderStyle, SourceText, render_all};
 use nix::sys::signal::{Signal, kill};
@@ -231,7 +231,7 @@ fn options(folder: &Path) -> RunOptions {
         trigger: text("test"),
     };
     let (reports, state) = (folder.join("reports"), folder.join("state"));
-    let mut options = RunOptions::new(reports, state, crate::place::Place::run_id(), host);
+    let mut options = RunOptions::new(reports, state, RunId(crate::place::run_id(folder)), host);
     options.limits = limits();
     options.guardian = Guarding::Process(vec![env!("CARGO_BIN_EXE_blackstart").to_owned(), "guardian".to_owned()]);
     options.embedded = Arc::new(|settings, dir| {
