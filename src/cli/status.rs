@@ -3,9 +3,13 @@
 
 use super::run::{Memory, state_dir};
 use super::{Complaint, Exit, Output, Terminal};
+use crate::adapters::{ProcessState, World, host};
+use crate::clock::Clock;
 use crate::config::Config;
-use crate::event::FaultIntent;
+use crate::event::{Event, FaultIntent, What};
 use crate::journal::{self, state::Index, state::OpenRun};
+use crate::model::ProcessIdentity;
+use crate::report::words;
 use serde_json::json;
 
 /// How to print.
@@ -19,15 +23,42 @@ pub struct Args {
 /// A run that the state directory lists.
 struct Listed {
     run: OpenRun,
-    alive: bool,
-    open: Result<Vec<FaultIntent>, String>,
+    life: Life,
+    seen: Result<Seen, String>,
+}
+
+/// Who has its record in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// Its runner, and a guardian watches.
+    Guarded,
+    /// Its runner, alone.
+    Running,
+    /// Its guardian or a recovery.
+    BeingHealed,
+    /// Nobody.
+    Over,
+}
+
+/// What its record says.
+struct Seen {
+    open: Vec<FaultIntent>,
+    staging: Staging,
+    /// Boot id of the machine when it began.
+    boot: String,
+}
+
+/// Is a staging of scripts left up?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Staging {
+    Up,
+    Down,
 }
 
 pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
     let dir = state_dir(&Config::default(), Memory::Accepted)?;
     let index = |e: journal::JournalError| Complaint::new(Exit::NotHealed, e.to_string());
-    let runs =
-        if dir.join("open").exists() { Index::open(&dir).and_then(|i| i.list()).map_err(index)? } else { Vec::new() };
+    let runs = Index::at(&dir).list().map_err(index)?;
     let listed: Vec<Listed> = runs.into_iter().map(look).collect();
     match args.output {
         Output::Json => terminal.say(&as_json(&listed)),
@@ -38,13 +69,59 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
 
 /// A run that is over and left something open, or nobody can say.
 fn is_open(listed: &Listed) -> bool {
-    !listed.alive && listed.open.as_ref().map_or(true, |open| !open.is_empty())
+    let left = |seen: &Seen| !seen.open.is_empty() || seen.staging == Staging::Up;
+    listed.life == Life::Over && listed.seen.as_ref().map_or(true, left)
 }
 
 fn look(run: OpenRun) -> Listed {
-    let alive = journal::alive(&run.dir);
-    let open = journal::read(&run.dir).map(|stored| journal::open_faults(&stored.events)).map_err(|e| e.to_string());
-    Listed { run, alive, open }
+    let record = journal::read_events(&run.dir);
+    let events = record.as_ref().map(|stored| stored.events.as_slice()).unwrap_or_default();
+    let life = match journal::alive(&run.dir) {
+        false => Life::Over,
+        true if journal::being_healed(events) => Life::BeingHealed,
+        true if guardian(events).is_some_and(lives) => Life::Guarded,
+        true => Life::Running,
+    };
+    let seen = match &record {
+        Err(why) => Err(why.to_string()),
+        Ok(stored) => match (&stored.cut, stored.events.first().map(|event| &event.what)) {
+            (Some(cut), _) if !cut.torn => Err(format!("its record is damaged: {cut}")),
+            (_, Some(What::RunStarted(start))) => Ok(seen(&stored.events, start.host.boot.clone())),
+            _ => Err("its record is empty".to_owned()),
+        },
+    };
+    Listed { run, life, seen }
+}
+
+fn seen(events: &[Event], boot: String) -> Seen {
+    let staging = if journal::left_up(events).is_some() { Staging::Up } else { Staging::Down };
+    Seen { open: journal::open_faults(events), staging, boot }
+}
+
+fn guardian(events: &[Event]) -> Option<&ProcessIdentity> {
+    events.iter().find_map(|event| match &event.what {
+        What::Guarded { guardian, .. } => guardian.as_ref(),
+        _ => None,
+    })
+}
+
+fn lives(who: &ProcessIdentity) -> bool {
+    matches!(World::system().processes.state(who), Ok(ProcessState::Running | ProcessState::Stopped))
+}
+
+/// How a fault stands to its deadline.
+fn deadline(fault: &FaultIntent, boot: &str) -> String {
+    let Some(due) = fault.deadline_boot else { return String::new() };
+    let now = host::line("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    if boot != now {
+        return "; overdue: the machine was started anew since".to_owned();
+    }
+    let left = due - Clock::System.boot_nanos();
+    if left > 0 {
+        format!("; due in {}", words::duration(left))
+    } else {
+        format!("; overdue by {}", words::duration(-left))
+    }
 }
 
 fn in_words(listed: &[Listed]) -> String {
@@ -52,20 +129,18 @@ fn in_words(listed: &[Listed]) -> String {
         return "no run is under way, and none left anything open".to_owned();
     }
     let mut text = String::new();
-    for Listed { run, alive, open } in listed {
-        let healed = open.as_ref().is_ok_and(Vec::is_empty);
-        let state = match (*alive, healed) {
-            (true, _) => "is running",
-            (false, true) => "is over; `blackstart recover` or the next run takes it off this list",
-            (false, false) => "has ended without healing, or its runner died",
+    for one in listed {
+        let Listed { run, life, seen } = one;
+        let state = match life {
+            Life::Guarded => "is running, and its guardian watches over it",
+            Life::Running => "is running",
+            Life::BeingHealed => "is being healed right now, by its guardian or by a recovery",
+            Life::Over if is_open(one) => "has ended without healing, or its runner died",
+            Life::Over => "is over; `blackstart recover` or the next run takes it off this list",
         };
         text.push_str(&format!("{} {state} ({})\n", run.run, run.dir.display()));
-        match open {
-            Ok(open) if open.is_empty() => text.push_str("  nothing is open\n"),
-            Ok(open) => open.iter().for_each(|fault| {
-                text.push_str(&format!("  open: {} ({}): {}\n", fault.name, fault.kind, fault.targets.join(", ")));
-                text.push_str(&format!("        by hand: {}\n", fault.by_hand));
-            }),
+        match seen {
+            Ok(seen) => text.push_str(&left(seen)),
             Err(why) => text.push_str(&format!("  nobody can say what is open: {why}\n")),
         }
     }
@@ -75,16 +150,40 @@ fn in_words(listed: &[Listed]) -> String {
     text
 }
 
+fn left(seen: &Seen) -> String {
+    let mut text = String::new();
+    for fault in &seen.open {
+        let (name, kind, targets, due) =
+            (&fault.name, &fault.kind, fault.targets.join(", "), deadline(fault, &seen.boot));
+        text.push_str(&format!("  open: {name} ({kind}): {targets}{due}\n        by hand: {}\n", fault.by_hand));
+    }
+    match seen.staging {
+        Staging::Up => text.push_str("  up: its staging\n"),
+        Staging::Down if seen.open.is_empty() => text.push_str("  nothing is open\n"),
+        Staging::Down => {}
+    }
+    text
+}
+
 fn as_json(listed: &[Listed]) -> String {
     let runs: Vec<_> = listed
         .iter()
         .map(|l| {
-            let open = l.open.as_ref().ok().map(|open| {
-                open.iter()
+            let open = l.seen.as_ref().ok().map(|seen| {
+                seen.open
+                    .iter()
                     .map(|f| json!({"fault": f.fault, "kind": f.kind, "targets": f.targets, "by_hand": f.by_hand}))
                     .collect::<Vec<_>>()
             });
-            json!({"run": l.run.run, "dir": l.run.dir, "alive": l.alive, "open": open, "error": l.open.as_ref().err()})
+            let life = match l.life {
+                Life::Guarded => "guarded",
+                Life::Running => "running",
+                Life::BeingHealed => "being_healed",
+                Life::Over => "over",
+            };
+            let staging = l.seen.as_ref().is_ok_and(|seen| seen.staging == Staging::Up);
+            let (alive, error) = (l.life != Life::Over, l.seen.as_ref().err());
+            json!({"run": l.run.run, "dir": l.run.dir, "alive": alive, "life": life, "open": open, "staging_up": staging, "error": error})
         })
         .collect();
     json!({ "runs": runs }).to_string()

@@ -35,6 +35,11 @@ pub(super) fn open_fault(index: &Index) -> Result<(), RunError> {
                 "{e}; see for yourself whether all is well, then remove `{run}` from the state directory"
             ))
         })?;
+        if let Some(why) = damaged(&stored) {
+            return Err(unreadable(format!(
+                "{why}; see for yourself whether all is well, then remove `{run}` from the state directory"
+            )));
+        }
         if let Some(open) = journal::open_faults(&stored.events).pop() {
             return Err(RunError::OpenFault { run, fault: open.fault, by_hand: open.by_hand });
         }
@@ -44,6 +49,14 @@ pub(super) fn open_fault(index: &Index) -> Result<(), RunError> {
         index.remove(&entry.run).map_err(broken)?;
     }
     Ok(())
+}
+
+/// Why a record may be without what was written to it, if so. A torn end is what a dead runner leaves.
+fn damaged(stored: &journal::Stored) -> Option<String> {
+    match &stored.cut {
+        Some(cut) if !cut.torn => Some(format!("its record is damaged: {cut}")),
+        _ => stored.events.is_empty().then(|| "its record is empty".to_owned()),
+    }
 }
 
 /// Can the reports folder and the state directory be written, and is there room?
