@@ -5,10 +5,11 @@ use super::context::{HealContext, Inside};
 use super::drill::Drill;
 use super::guardian::FromRunner;
 use super::heal::{self, Noted};
+use super::several::Narrowed;
 use super::verb::VerbEnd;
 use crate::event::{FaultIntent, HealCause, StepOutcome, What};
-use crate::faults::{FaultError, FaultSpec, PreparedFault, Scope, journaled};
-use crate::model::{FaultId, Mono, Span};
+use crate::faults::{Cx, FaultError, FaultSpec, PreparedFault, Scope, journaled};
+use crate::model::{FaultId, Mono, ProcessIdentity, Span};
 use crate::plan::{AtMost, InjectPlan, StepPlan};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,14 @@ pub(super) struct OpenFault {
     stuck: AtomicBool,
 }
 
+/// A fault, or a part of one on several targets.
+pub(super) struct Member {
+    pub id: FaultId,
+    pub fault: FaultSpec,
+    /// Only these processes of its target.
+    pub only: Option<Vec<ProcessIdentity>>,
+}
+
 impl OpenFault {
     /// Does somebody still have to heal it?
     pub fn is_open(&self) -> bool {
@@ -44,23 +53,34 @@ impl OpenFault {
 impl Drill<'_> {
     /// The `inject` verb. It is never broken off in the middle.
     pub async fn inject(&self, step: &StepPlan, plan: &InjectPlan) -> VerbEnd {
+        if !plan.is_one() {
+            return self.inject_several(step, plan).await;
+        }
         let began = self.now();
-        match self.prepare(step, plan).await {
+        let whole = Member { id: FaultId(step.id.to_string()), fault: plan.fault.clone(), only: None };
+        match self.prepare(step, plan, &whole).await {
             Ok((intent, prepared)) => self.injection(step, intent, prepared).await,
             Err(error) => VerbEnd::new(StepOutcome::Errored { error }, Span::new(began, self.now())),
         }
     }
 
     /// Read-only: the target's state, and everything that another process needs to heal.
-    async fn prepare(&self, step: &StepPlan, plan: &InjectPlan) -> Result<(FaultIntent, PreparedFault), String> {
-        let fault = FaultId(step.id.to_string());
+    pub async fn prepare(
+        &self,
+        step: &StepPlan,
+        plan: &InjectPlan,
+        member: &Member,
+    ) -> Result<(FaultIntent, PreparedFault), String> {
+        let fault = member.id.clone();
         if self.open_fault(&fault).is_some() {
             return Err(format!("the fault `{fault}` is still open from an earlier round"));
         }
-        let cx = self.scene.cx_for(&fault);
+        let target = member.fault.targets().first().map(|target| target.name().to_owned());
+        let narrowed = Narrowed { scene: &self.scene, target: target.zip(member.only.clone()) };
+        let cx = Cx { scope: &narrowed, ..self.scene.cx_for(&fault) };
         let unreadable = |e: serde_json::Error| format!("the fault's parameters cannot be journaled: {e}");
         // What runs is what is journaled: a heal in another process does exactly the same.
-        let spec = journaled(serde_json::to_value(&plan.fault).map_err(unreadable)?, &cx);
+        let spec = journaled(serde_json::to_value(&member.fault).map_err(unreadable)?, &cx);
         let parameters: FaultSpec = serde_json::from_value(spec.clone()).map_err(unreadable)?;
         let undo = parameters.prepare(&cx).await.map_err(|e| match e {
             FaultError::NothingToBreak(why) => format!("nothing to break: {why}"),
@@ -69,14 +89,16 @@ impl Drill<'_> {
         let undo_json = journaled(serde_json::to_value(&undo).map_err(unreadable)?, &cx);
         let undo = serde_json::from_value(undo_json.clone()).map_err(unreadable)?;
         let prepared = PreparedFault { spec: parameters, undo };
-        self.bounded(plan, &prepared)?;
+        if plan.is_one() {
+            self.bounded(plan, &prepared)?;
+        }
         let context = HealContext { inside: self.inside(&prepared).await, ..self.scene.context() };
         let context = serde_json::to_value(context).map_err(unreadable)?;
         let boot = self.world.clock.boot_nanos();
         let intent = FaultIntent {
             fault,
             name: step.name.clone(),
-            kind: plan.fault.kind().to_owned(),
+            kind: member.fault.kind().to_owned(),
             spec,
             undo: undo_json,
             context,
@@ -125,7 +147,7 @@ impl Drill<'_> {
     }
 
     /// No journal, no injection; no guardian, no injection.
-    async fn injection(&self, step: &StepPlan, intent: FaultIntent, prepared: PreparedFault) -> VerbEnd {
+    pub async fn injection(&self, step: &StepPlan, intent: FaultIntent, prepared: PreparedFault) -> VerbEnd {
         let (fault, began) = (intent.fault.clone(), self.now());
         let unwritten = |error: String| VerbEnd::new(StepOutcome::Errored { error }, Span::point(began));
         if let Err(error) = self.index.add(&self.options.run, &self.dir) {
@@ -233,7 +255,14 @@ impl Drill<'_> {
     /// A step that says `closes:` has done the healing; this looks whether it is so. If not, the fault stays open and
     /// the end runs its way back.
     pub async fn closed(&self, id: &FaultId, step: &StepPlan) -> Result<(), String> {
-        let Some(open) = self.open_fault(id) else { return Ok(()) };
+        for open in self.open_set(id) {
+            self.closed_part(&open, step).await?;
+        }
+        Ok(())
+    }
+
+    async fn closed_part(&self, open: &OpenFault, step: &StepPlan) -> Result<(), String> {
+        let id = &open.intent.fault;
         let _turn = open.turn.lock().await;
         if !open.is_open() {
             return Ok(());

@@ -29,6 +29,7 @@ pub mod sampler;
 mod scene;
 mod seal;
 mod secrets;
+mod several;
 mod staging;
 mod step;
 mod stop;

@@ -134,7 +134,7 @@ fn missing_programs(plan: &Plan, cx: &Cx<'_>) -> Vec<String> {
 
 fn step_values(step: &StepPlan, add: &mut impl FnMut(Result<Value, serde_json::Error>)) {
     match &step.verb {
-        Verb::Inject(inject) => add(serde_json::to_value(&inject.fault)),
+        Verb::Inject(inject) => inject.faults().for_each(|fault| add(serde_json::to_value(fault))),
         Verb::Expect { probe, .. } | Verb::Check(probe) => add(serde_json::to_value(probe)),
         Verb::Restore(restore) => add(serde_json::to_value(restore)),
         Verb::Run(run) => add(serde_json::to_value(run)),

@@ -97,12 +97,14 @@ impl Drill<'_> {
 
     async fn heal_verb(&self, step: &StepPlan, id: &FaultId) -> VerbEnd {
         let began = self.now();
-        let outcome = match self.open_fault(id) {
-            None => StepOutcome::Passed { detail: format!("`{id}` is not open: there is nothing to heal") },
-            Some(open) => match self.heal(&open, HealCause::Step(step.id.clone())).await {
-                Ok(()) => StepOutcome::Passed { detail: format!("`{id}` is healed") },
-                Err(why) => StepOutcome::Failed { detail: format!("`{id}` is not healed: {why}") },
-            },
+        let outcome = if self.open_set(id).is_empty() {
+            StepOutcome::Passed { detail: format!("`{id}` is not open: there is nothing to heal") }
+        } else {
+            let stuck = self.heal_set(id, &HealCause::Step(step.id.clone())).await;
+            match stuck.first() {
+                None => StepOutcome::Passed { detail: format!("`{id}` is healed") },
+                Some(why) => StepOutcome::Failed { detail: format!("`{id}` is not healed: {why}") },
+            }
         };
         VerbEnd::new(outcome, Span::new(began, self.now()))
     }

@@ -90,6 +90,7 @@ impl Fault for DescriptorPressure {
     const SUMMARY: &'static str = "let processes run out of open files, by lowering their limit";
     const REVERSIBILITY: Reversibility = Reversibility::Reversible;
     const TARGETS: &'static [&'static str] = &["process", "service"];
+    const SPLITS: bool = true;
     type Undo = Undo;
 
     fn targets(&self) -> Vec<&TargetRef> {
@@ -124,6 +125,13 @@ impl Fault for DescriptorPressure {
                     Err(error) => return Err(error),
                 }
             }
+        }
+        // The rest of the target, if only a part of it was picked.
+        let now = cx.scope.target(&TargetRef::Now(name.to_owned())).await;
+        let rest = now.map(|now| now.processes).unwrap_or_default().into_iter();
+        for process in rest.filter(|process| !lowered.iter().any(|l| l.process == *process)) {
+            others.extend(cx.world.processes.descendants(&process)?);
+            others.push(process);
         }
         if lowered.is_empty() {
             let why = format!("`{name}` may not have more open files than that already");

@@ -148,6 +148,8 @@ pub trait Fault: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sy
     /// May its injection be broken off between any two of its steps when the drill shall stop? What is healed then is as
     /// after a crash.
     const BREAKS_OFF: bool = false;
+    /// Can each process of its target be broken alone?
+    const SPLITS: bool = false;
     /// All that heal needs; journaled before injection, so it holds no secret.
     type Undo: Serialize + DeserializeOwned + Send + Sync;
 
@@ -234,6 +236,11 @@ macro_rules! faults {
             #[must_use]
             pub fn target_kinds(&self) -> &'static [&'static str] {
                 match self { $(Self::$variant(_) => <$ty as Fault>::TARGETS),+ }
+            }
+            /// See [`Fault::SPLITS`].
+            #[must_use]
+            pub fn splits(&self) -> bool {
+                match self { $(Self::$variant(_) => <$ty as Fault>::SPLITS),+ }
             }
             /// What it needs.
             #[must_use]

@@ -133,6 +133,7 @@ impl Fault for ProcessKill {
     const SUMMARY: &'static str = "kill processes with a signal";
     const REVERSIBILITY: Reversibility = Reversibility::Reversible;
     const TARGETS: &'static [&'static str] = &["process", "service"];
+    const SPLITS: bool = true;
     type Undo = Undo;
 
     fn targets(&self) -> Vec<&TargetRef> {

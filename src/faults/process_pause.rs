@@ -1,6 +1,6 @@
 //! Freezes processes with SIGSTOP; healing lets them go on with SIGCONT.
 
-use super::process_kill::{live, signal};
+use super::process_kill::{live, own, signal};
 use super::{Cx, Fault, FaultError, Look, Reversibility};
 use crate::adapters::ProcessState;
 use crate::model::{ProcessIdentity, TargetRef};
@@ -29,6 +29,9 @@ pub struct Undo {
     /// Those that somebody else had frozen before: not ours to let go.
     #[serde(default)]
     pub others: Vec<ProcessIdentity>,
+    /// So many processes the target was, children of its own not counted; so many must live if one died meanwhile.
+    #[serde(default)]
+    pub before: usize,
 }
 
 impl Fault for ProcessPause {
@@ -36,6 +39,7 @@ impl Fault for ProcessPause {
     const SUMMARY: &'static str = "freeze processes (SIGSTOP) until they are let go (SIGCONT)";
     const REVERSIBILITY: Reversibility = Reversibility::Reversible;
     const TARGETS: &'static [&'static str] = &["process", "service"];
+    const SPLITS: bool = true;
     type Undo = Undo;
 
     fn targets(&self) -> Vec<&TargetRef> {
@@ -71,7 +75,9 @@ impl Fault for ProcessPause {
         for process in &processes {
             cx.world.processes.may_signal(process)?;
         }
-        Ok(Undo { processes, others })
+        let now = cx.scope.target(&TargetRef::Now(name.to_owned())).await;
+        let before = own(&now.map_or(target.processes, |now| now.processes), cx)?;
+        Ok(Undo { processes, others, before })
     }
 
     async fn inject(&self, undo: &Undo, cx: &Cx<'_>) -> Result<(), FaultError> {
@@ -131,7 +137,7 @@ impl Fault for ProcessPause {
         if gone.is_empty() {
             return Ok(Look { holds: true, detail: format!("{} running again", undo.processes.len()) });
         }
-        self.replaced(&gone.join(", "), cx).await
+        self.replaced(&gone.join(", "), undo.before, cx).await
     }
 
     fn by_hand(&self, undo: &Undo) -> String {
@@ -160,11 +166,11 @@ impl ProcessPause {
         Ok(found)
     }
 
-    async fn replaced(&self, gone: &str, cx: &Cx<'_>) -> Result<Look, FaultError> {
+    async fn replaced(&self, gone: &str, before: usize, cx: &Cx<'_>) -> Result<Look, FaultError> {
         let name = self.target.name();
         let now = cx.scope.target(&TargetRef::Now(name.to_owned())).await;
         let holds = match &now {
-            Ok(target) => live(&target.processes, name, cx).is_ok(),
+            Ok(target) => live(&target.processes, name, cx).is_ok() && own(&target.processes, cx)? >= before,
             Err(_) => false,
         };
         let what = if holds { "the target lives" } else { "and nothing has replaced it: start it again" };
@@ -209,7 +215,7 @@ mod tests {
         let who = world.identify(i32::try_from(parent.id()).unwrap()).unwrap().unwrap();
         bench.until(|| async { world.descendants(&who).unwrap().len() == 1 }).await;
         let child = world.descendants(&who).unwrap().remove(0);
-        let undo = Undo { processes: vec![who.clone()], others: Vec::new() };
+        let undo = Undo { processes: vec![who.clone()], others: Vec::new(), before: 1 };
         fault.inject(&undo, &cx).await.unwrap();
         bench.until(|| async { world.state(&child).unwrap() == ProcessState::Stopped }).await;
         assert!(!fault.healed(&undo, &cx).await.unwrap().holds);

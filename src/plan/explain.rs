@@ -1,7 +1,7 @@
 //! What a plan will do, in the words of a person who has to approve it: phases, targets, blast radius, permissions, and
 //! what heals each fault. Data and its text; resolving targets and printing are not here.
 
-use super::{AtMost, InjectPlan, Plan, Since, StagingPlan, StepPlan, Verb, WorkloadPlan};
+use super::{AtMost, InjectPlan, Order, Plan, Since, Spread, StagingPlan, StepPlan, Verb, WorkloadPlan};
 use crate::event::Phase;
 use crate::model::{ClientBehaviour, ClockBasis, Dur, Objective, ObjectiveKind, PinnedTarget, Replication};
 use crate::workloads::WorkloadSpec;
@@ -102,6 +102,8 @@ pub struct FaultLine {
     pub blast_radius: Vec<String>,
     /// How much of them at most.
     pub at_most: Option<String>,
+    /// How many of them are chosen, in which order, how far apart; none if all at once.
+    pub spread: Option<String>,
     /// What heals it, in the order in which it is tried.
     pub healed_by: Vec<String>,
     /// It cannot be undone by the drill.
@@ -230,7 +232,8 @@ fn target(plan: &Plan, name: &str, resolved: &Resolved) -> TargetLine {
 }
 
 fn fault(plan: &Plan, step: &StepPlan, inject: &InjectPlan, resolved: &Resolved) -> FaultLine {
-    let targets: Vec<String> = inject.fault.targets().iter().map(|t| t.name().to_owned()).collect();
+    let targets: Vec<String> =
+        inject.faults().flat_map(crate::faults::FaultSpec::targets).map(|t| t.name().to_owned()).collect();
     let found = targets.iter().filter_map(|t| resolved.get(t)?.as_ref().ok());
     let mut healed_by = Vec::new();
     for steps in [&plan.outage, &plan.failover, &plan.restore, &plan.verify] {
@@ -259,10 +262,31 @@ fn fault(plan: &Plan, step: &StepPlan, inject: &InjectPlan, resolved: &Resolved)
             AtMost::Count(n) => format!("{n} of them"),
             AtMost::Share(share) => format!("{}% of them", share * 100.0),
         }),
+        spread: spread(inject),
         healed_by,
         irreversible,
         permissions: inject.fault.permissions(),
     }
+}
+
+fn spread(inject: &InjectPlan) -> Option<String> {
+    let Spread { pick, order, seed, stagger } = inject.spread;
+    if inject.is_one() {
+        return None;
+    }
+    let pick = match pick {
+        None => "all of them".to_owned(),
+        Some(AtMost::Count(n)) => format!("{n} of them"),
+        Some(AtMost::Share(share)) => format!("{}% of them, rounded down, at least one", share * 100.0),
+    };
+    let order = match (order, seed) {
+        (Order::Listed, _) => "as listed".to_owned(),
+        (Order::ByName, _) => "by name".to_owned(),
+        (Order::Random, Some(seed)) => format!("in random order, seed {seed}"),
+        (Order::Random, None) => "in random order, the seed is recorded".to_owned(),
+    };
+    let apart = if stagger.is_zero() { "at once".to_owned() } else { format!("{} apart", Dur(stagger)) };
+    Some(format!("{pick}, {order}, {apart}"))
 }
 
 fn phases(plan: &Plan) -> Vec<PhaseLine> {
@@ -436,6 +460,7 @@ impl FaultLine {
         };
         let limit = self.at_most.as_ref().map(|l| format!(", at most {l}")).unwrap_or_default();
         let _ = writeln!(out, "    blast radius: {radius}{limit}");
+        self.spread.iter().for_each(|spread| out.push_str(&format!("    broken: {spread}\n")));
         if self.irreversible {
             out.push_str("    the drill cannot undo it\n");
         }

@@ -362,8 +362,12 @@ pub enum Verb {
 /// An injection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InjectPlan {
-    /// The fault.
+    /// The fault; on the first of its targets if there are several.
     pub fault: FaultSpec,
+    /// The same on its other targets.
+    pub more: Vec<FaultSpec>,
+    /// How it is spread over them.
+    pub spread: Spread,
     /// Healed at the latest after this; 10 minutes if not given.
     pub deadline: Duration,
     /// How much of the targets it may touch.
@@ -372,6 +376,44 @@ pub struct InjectPlan {
     pub acknowledged: bool,
     /// The stated way back of an irreversible fault.
     pub way_back: Option<String>,
+}
+
+impl InjectPlan {
+    /// Is it injected as one, on all that its target is?
+    #[must_use]
+    pub fn is_one(&self) -> bool {
+        self.more.is_empty() && self.spread == Spread::default()
+    }
+
+    /// The fault on each of its targets.
+    pub fn faults(&self) -> impl Iterator<Item = &FaultSpec> {
+        std::iter::once(&self.fault).chain(&self.more)
+    }
+}
+
+/// How a fault is spread over what it can touch: its targets, or the processes of its target.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Spread {
+    /// So many are chosen; all if not given. A share is rounded down, and is at least one.
+    pub pick: Option<AtMost>,
+    /// In which order.
+    pub order: Order,
+    /// Of a random order; made from the run's name if not given.
+    pub seed: Option<u64>,
+    /// From one to the next; all at once if zero.
+    pub stagger: Duration,
+}
+
+/// In which order targets are chosen and broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// As the playbook lists them, and as a target's command prints its pids.
+    #[default]
+    Listed,
+    /// By their names.
+    ByName,
+    /// Drawn from a seed that is recorded.
+    Random,
 }
 
 /// How much of the targets a fault may touch.

@@ -113,7 +113,7 @@ impl Word {
     #[must_use]
     pub fn modifiers(self) -> &'static [&'static str] {
         match self {
-            Self::Inject => &["deadline", "at_most", "acknowledge", "way_back"],
+            Self::Inject => &["deadline", "at_most", "acknowledge", "way_back", "pick", "order", "seed", "stagger"],
             Self::Expect => &["within", "for", "since", "output", "closes"],
             Self::Check => &["output"],
             Self::Restore | Self::Run => &["within", "since", "output", "closes"],
@@ -128,8 +128,21 @@ impl Word {
 pub const COMMON: [&str; 7] = ["id", "name", "after", "milestone", "when", "repeat", "on_fail"];
 
 /// Modifiers that some steps take.
-pub const SPECIAL: [&str; 9] =
-    ["within", "for", "since", "closes", "output", "deadline", "at_most", "acknowledge", "way_back"];
+pub const SPECIAL: [&str; 13] = [
+    "within",
+    "for",
+    "since",
+    "closes",
+    "output",
+    "deadline",
+    "at_most",
+    "acknowledge",
+    "way_back",
+    "pick",
+    "order",
+    "seed",
+    "stagger",
+];
 
 /// A step.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ pub fn schema() -> Value {
     let game_day = of::<GameDay>(&mut generator);
     let step = step(&mut generator);
     let mut defs: Map<String, Value> = generator.take_definitions(true);
+    several_targets(&mut defs);
     let shapes = defs.clone();
     for def in defs.values_mut() {
         loosen(def, &shapes);
@@ -147,6 +148,8 @@ fn step(g: &mut SchemaGenerator) -> Value {
             "properties": {"times": {"type": "integer", "minimum": 1}, "every": dur}},
         "within": dur, "for": dur, "since": id, "closes": id, "output": map_of(&of::<OutputSpec>(g)),
         "deadline": dur, "at_most": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "%$"}]},
+        "pick": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "%$"}]},
+        "order": {"enum": ["listed", "by_name", "random"]}, "seed": {"type": "integer", "minimum": 0}, "stagger": dur,
         "acknowledge": {"const": "irreversible"}, "way_back": text,
         "inject": of::<FaultSpec>(g), "heal": id, "expect": of::<ProbeSpec>(g), "check": of::<ProbeSpec>(g),
         "restore": of::<RestoreSpec>(g), "run": of::<RunSpec>(g), "wait": dur, "ask": text,
@@ -200,6 +203,19 @@ fn loosen(value: &mut Value, defs: &Map<String, Value>) {
             }
         }
         _ => {}
+    }
+}
+
+/// A fault's `target` may be a list.
+fn several_targets(defs: &mut Map<String, Value>) {
+    let kinds = defs.get("FaultSpec").and_then(|faults| faults["oneOf"].as_array()).cloned().unwrap_or_default();
+    let refs = kinds.iter().filter_map(|kind| kind["properties"].as_object()?.values().next()?["$ref"].as_str());
+    let names: Vec<String> = refs.filter_map(|r| Some(r.strip_prefix("#/$defs/")?.to_owned())).collect();
+    for name in names {
+        let target = defs.get_mut(&name).and_then(|fault| fault["properties"].as_object_mut()?.get_mut("target"));
+        if let Some(target) = target {
+            *target = one_or_more(target);
+        }
     }
 }
 

@@ -11,4 +11,5 @@ mod pressure;
 mod process;
 mod proxy;
 mod service;
+mod several;
 mod support;

@@ -7,6 +7,7 @@ mod objectives;
 mod order;
 mod params;
 mod references;
+mod spread;
 mod steps;
 mod warn;
 mod world;

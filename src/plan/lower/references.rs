@@ -64,6 +64,8 @@ impl Scope {
                 Some("kv") => Some(&["url"]),
                 Some("postgres") => Some(&["host", "port", "database", "user"]),
                 Some("tcp") => Some(&["address", "host", "port"]),
+                Some("service") => Some(&["name", "unit", "pidfile", "pid"]),
+                Some("host") => Some(&["name"]),
                 Some("file" | "directory") => Some(&["path", "name", "folder"]),
                 _ => None,
             };

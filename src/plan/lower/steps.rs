@@ -5,10 +5,11 @@ use super::expressions;
 use super::load::{probe_target, target_of_kind};
 use super::order::{Index, Info};
 use super::references::{self, OutputsOf, Stage};
+use super::spread;
 use crate::event::Phase;
 use crate::faults::FaultSpec;
-use crate::model::{Dur, FaultId, OutputSpec, Percent, RunSpec, StepId};
-use crate::plan::{AtMost, InjectPlan, OnFail, Repeat, Since, StepPlan, Verb};
+use crate::model::{Dur, FaultId, OutputSpec, RunSpec, StepId};
+use crate::plan::{InjectPlan, OnFail, Repeat, Since, StepPlan, Verb};
 use crate::playbook::ast::{DrillAst, StepAst, Word};
 use crate::playbook::tree::Node;
 use crate::playbook::{is_snake, suggest};
@@ -87,8 +88,10 @@ impl Lower<'_> {
             Some((_, info)) => OutputsOf::Names(info.outputs.clone()),
         };
         if ast.word != Word::Parallel {
-            references::check(self.cx, ast.value, Stage::Run, &outputs);
-            expressions::check(self.cx, ast.value);
+            let members = if ast.word == Word::Inject { spread::members(self.cx, ast.value) } else { Vec::new() };
+            let value = members.first().unwrap_or(ast.value);
+            references::check(self.cx, value, Stage::Run, &outputs);
+            expressions::check(self.cx, value);
         }
     }
 
@@ -152,7 +155,7 @@ impl Lower<'_> {
     fn inject(&self, ast: &StepAst<'_>) -> Option<InjectPlan> {
         let cx = self.cx;
         let deadline = ast.get("deadline").map_or(Some(DEADLINE), |n| cx.some_time(n, "deadline"));
-        let at_most = ast.get("at_most").map(|n| self.at_most(n));
+        let at_most = ast.get("at_most").map(|n| spread::amount(cx, n, "at_most"));
         let way_back = ast.get("way_back").map(|n| cx.decode::<String>(n, "way_back"));
         let acknowledged = ast.get("acknowledge").is_some_and(|n| {
             let text = n.text().unwrap_or_default();
@@ -161,11 +164,19 @@ impl Lower<'_> {
             }
             text == "irreversible"
         });
-        let mut fault = cx.decode::<FaultSpec>(ast.value, "inject")?;
-        if let Some(deadline) = deadline {
-            fault.bound(deadline);
+        let mut faults = Vec::new();
+        // A mistake in it is said once, not for each target.
+        for member in spread::members(cx, ast.value) {
+            let mut fault = cx.decode::<FaultSpec>(&member, "inject")?;
+            if let Some(deadline) = deadline {
+                fault.bound(deadline);
+            }
+            faults.push(fault);
         }
-        for target in fault.targets() {
+        let (spread, mut each) = (spread::spread(cx, ast, &faults), faults.into_iter());
+        let (fault, more): (FaultSpec, Vec<FaultSpec>) = (each.next()?, each.collect());
+        let others = more.iter().flat_map(FaultSpec::targets);
+        for target in fault.targets().into_iter().chain(others) {
             let at = ast.value.find_text(target.name()).unwrap_or(ast.value.region);
             target_of_kind(cx, target.name(), at, fault.target_kinds(), &format!("`{}` acts on", fault.kind()));
         }
@@ -177,7 +188,8 @@ impl Lower<'_> {
         }
         let way_back = way_back.flatten();
         self.irreversible(ast, &fault, acknowledged, way_back.as_deref());
-        Some(InjectPlan { fault, deadline: deadline?, at_most: at_most.flatten(), acknowledged, way_back })
+        let at_most = at_most.flatten();
+        Some(InjectPlan { fault, more, spread, deadline: deadline?, at_most, acknowledged, way_back })
     }
 
     fn irreversible(&self, ast: &StepAst<'_>, fault: &FaultSpec, acknowledged: bool, way_back: Option<&str>) {
@@ -200,23 +212,6 @@ impl Lower<'_> {
                 "take `acknowledge` out",
             );
         }
-    }
-
-    fn at_most(&self, node: &Node) -> Option<AtMost> {
-        let text = node.text().unwrap_or_default();
-        let limit = if text.ends_with('%') {
-            self.cx.decode::<Percent>(node, "at_most").map(|p| AtMost::Share(p.0))
-        } else {
-            self.cx.decode::<u32>(node, "at_most").map(AtMost::Count)
-        };
-        if matches!(limit, Some(AtMost::Count(0))) || matches!(limit, Some(AtMost::Share(share)) if share <= 0.0) {
-            self.cx.wrong(
-                node.region,
-                "at most nothing leaves nothing to break",
-                "write `at_most: 1` or `at_most: 33%`",
-            );
-        }
-        limit
     }
 
     /// The id of a fault that an earlier step injects.
