@@ -33,6 +33,7 @@ part_of() {
     faults* | newcomer) echo faults ;;
     postgres* | drills*) echo data ;;
     kube*) echo kubernetes ;;
+    vm) echo reboot ;;
     *) echo unit ;;
   esac
 }
@@ -119,6 +120,7 @@ part "crash and signals" 6 serial crash
 part "faults" 10 serial faults
 part "data systems" 14 serial data
 part "kubernetes" 8 serial kubernetes
+part "reboot" 8 serial reboot
 
 ((over == 0)) || echo "$over parts took longer than their budget"
 echo "$passed passed, $failed failed"

@@ -25,6 +25,9 @@ WANTED=(
   procps:/usr/bin/ps
   iproute2:/usr/bin/ss
   nftables:/usr/sbin/nft
+  binutils:/usr/bin/strip
+  mmdebstrap:/usr/bin/mmdebstrap
+  qemu-system-x86:/usr/bin/qemu-system-x86_64
   util-linux:/usr/bin/setpriv
   docker.io:/usr/sbin/dockerd
   busybox-static:/usr/bin/busybox

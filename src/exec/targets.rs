@@ -162,6 +162,10 @@ fn host_port(address: &str) -> Option<(&str, u16)> {
     Some((host, port.parse().ok()?))
 }
 
+fn owned((name, value): (&str, String)) -> (String, String) {
+    (name.to_owned(), value)
+}
+
 /// The namespace and its inode, by which it cannot be mistaken for another of the same name.
 fn network(target: &NetworkTarget, cx: &Cx<'_>) -> Result<Found, String> {
     let text = |t: &Option<Template>| t.as_ref().map(|t| cx.text(t).map_err(|e| e.to_string())).transpose();
@@ -169,9 +173,11 @@ fn network(target: &NetworkTarget, cx: &Cx<'_>) -> Result<Found, String> {
     let named = pid.map(|pid| format!("/proc/{pid}/ns/net")).or(namespace).unwrap_or_default();
     let found = cx.world.network.namespace(&NetworkPlace::named(&named)).map_err(|e| e.to_string())?;
     let identity = found.ok_or_else(|| format!("there is no network namespace `{named}`"))?;
-    let mut fields =
-        BTreeMap::from([("namespace".to_owned(), named), ("inode".to_owned(), identity.inode.to_string())]);
-    fields.extend(text(&target.interface)?.map(|interface| ("interface".to_owned(), interface)));
+    let (inode, interface) = (identity.inode.to_string(), text(&target.interface)?);
+    // By whatever name two drills know it, it is the same one.
+    let own = interface.as_deref().map_or_else(|| inode.clone(), |interface| format!("{inode} {interface}"));
+    let mut fields = BTreeMap::from([("namespace", named), ("inode", inode), ("identity", own)].map(owned));
+    fields.extend(interface.map(|interface| ("interface".to_owned(), interface)));
     Ok((Vec::new(), fields))
 }
 

@@ -27,7 +27,11 @@ if [ ! -e /var/lib/first-boot ]; then
   sync
   cd /root/drill || exit 1
   blackstart run reboot.yaml --reports /var/lib/reports --output plain &
-  until grep -qs waiting /run/drill; do sleep 0.1; done
+  until grep -qs waiting /run/drill || ! kill -0 $!; do sleep 0.1; done
+  if ! kill -0 $!; then
+    say "the drill ended"
+    say open
+  fi
   look broken
   say open
   wait
@@ -36,8 +40,10 @@ if [ ! -e /var/lib/first-boot ]; then
 fi
 
 say "booted again"
+# Until the unit has run to an end; it is not started by hand.
+ended() { systemctl show --property=ExecMainExitTimestampMonotonic --value blackstart-recover.service; }
 tries=0
-until blackstart status >/run/status 2>&1; do
+until [ "$(ended)" != 0 ]; do
   tries=$((tries + 1))
   if [ "$tries" -gt 1200 ]; then break; fi
   sleep 0.1

@@ -29,7 +29,7 @@ fn test_disk(folder: &Path) {
     std::fs::create_dir_all(files.join("drill")).unwrap();
     std::fs::copy(Path::new(HERE).join("guest.sh"), files.join("guest.sh")).unwrap();
     std::fs::copy(Path::new(HERE).join("reboot.yaml"), files.join("drill/reboot.yaml")).unwrap();
-    std::fs::write(files.join("drill/blackstart.yaml"), "environments: {vm: {}}\n").unwrap();
+    std::fs::copy(Path::new(HERE).join("blackstart.yaml"), files.join("drill/blackstart.yaml")).unwrap();
     // Without what only a debugger reads it is a fifth of the size.
     let stripped = files.join("blackstart");
     run("strip", &["-o", &stripped.to_string_lossy(), env!("CARGO_BIN_EXE_blackstart")]);
