@@ -150,7 +150,7 @@ fn step(g: &mut SchemaGenerator) -> Value {
         "deadline": dur, "at_most": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "%$"}]},
         "pick": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "%$"}]},
         "order": {"enum": ["listed", "by_name", "random"]}, "seed": {"type": "integer", "minimum": 0}, "stagger": dur,
-        "acknowledge": {"const": "irreversible"}, "way_back": text,
+        "acknowledge": one_or_more(&json!({"enum": ["irreversible", "env_secret"]})), "way_back": text,
         "inject": of::<FaultSpec>(g), "heal": id, "expect": of::<ProbeSpec>(g), "check": of::<ProbeSpec>(g),
         "restore": of::<RestoreSpec>(g), "run": of::<RunSpec>(g), "wait": dur, "ask": text,
         "parallel": list_of(&json!({"$ref": "#/$defs/step"})),

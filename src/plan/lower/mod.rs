@@ -1,6 +1,7 @@
 //! From a syntax tree to plans: all that is wrong is said at once, and only a playbook with nothing wrong becomes a plan.
 //! One file per part of a playbook; the order here is the order in which parts may refer to each other.
 
+mod acknowledge;
 mod expressions;
 mod load;
 mod objectives;

@@ -12,6 +12,10 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(super) struct Scope {
     pub secrets: Vec<String>,
+    /// Those of them that come from the runner's environment.
+    pub env_secrets: Vec<String>,
+    /// By target, those of these that its own value refers to.
+    pub env_secrets_of: BTreeMap<String, Vec<String>>,
     /// Each target's kind and fields; no list of fields if any can come from its command.
     pub targets: BTreeMap<String, (String, Option<&'static [&'static str]>)>,
     staging: Staging,
@@ -76,11 +80,27 @@ impl Scope {
             Some(node) if node.get("embedded").is_some() => Staging::Embedded,
             Some(_) => Staging::Commands,
         };
+        let env = sections.secrets.iter().filter(|(_, node)| node.get("env").is_some());
+        let env_secrets: Vec<String> = env.map(|(name, _)| name.text.clone()).collect();
+        let used = |node: &Node| env_secrets.iter().filter(|name| refers_to(node, name)).cloned().collect();
         Self {
+            env_secrets_of: sections.targets.iter().map(|(name, node)| (name.text.clone(), used(node))).collect(),
             secrets: sections.secrets.iter().map(|(k, _)| k.text.clone()).collect(),
             targets: sections.targets.iter().map(|(k, node)| (k.text.clone(), kind_of(node))).collect(),
             staging,
+            env_secrets,
         }
+    }
+}
+
+/// Does a text in it name this secret?
+fn refers_to(node: &Node, secret: &str) -> bool {
+    match &node.value {
+        Value::Scalar { text, .. } => Template::parse(text).is_ok_and(|template| {
+            template.references().any(|r| matches!(r, Reference::Secret(name) if name == secret))
+        }),
+        Value::Sequence(items) => items.iter().any(|node| refers_to(node, secret)),
+        Value::Mapping(entries) => entries.iter().any(|(_, node)| refers_to(node, secret)),
     }
 }
 

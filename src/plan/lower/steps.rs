@@ -1,6 +1,7 @@
 //! Steps: verbs, modifiers, and what they refer to.
 
 use super::Cx;
+use super::acknowledge;
 use super::expressions;
 use super::load::{probe_target, target_of_kind};
 use super::order::{Index, Info};
@@ -157,13 +158,6 @@ impl Lower<'_> {
         let deadline = ast.get("deadline").map_or(Some(DEADLINE), |n| cx.some_time(n, "deadline"));
         let at_most = ast.get("at_most").map(|n| spread::amount(cx, n, "at_most"));
         let way_back = ast.get("way_back").map(|n| cx.decode::<String>(n, "way_back"));
-        let acknowledged = ast.get("acknowledge").is_some_and(|n| {
-            let text = n.text().unwrap_or_default();
-            if text != "irreversible" {
-                cx.wrong(n.region, "only one thing can be acknowledged", "write `acknowledge: irreversible`");
-            }
-            text == "irreversible"
-        });
         let mut faults = Vec::new();
         // A mistake in it is said once, not for each target.
         for member in spread::members(cx, ast.value) {
@@ -187,31 +181,9 @@ impl Lower<'_> {
             target_of_kind(cx, alive, at, fault.target_kinds(), "`alive` looks at");
         }
         let way_back = way_back.flatten();
-        self.irreversible(ast, &fault, acknowledged, way_back.as_deref());
+        let acknowledged = acknowledge::check(cx, ast, &fault, way_back.as_deref());
         let at_most = at_most.flatten();
         Some(InjectPlan { fault, more, spread, deadline: deadline?, at_most, acknowledged, way_back })
-    }
-
-    fn irreversible(&self, ast: &StepAst<'_>, fault: &FaultSpec, acknowledged: bool, way_back: Option<&str>) {
-        let kind = fault.kind();
-        if fault.irreversible() && !acknowledged {
-            let message = format!("this `{kind}` cannot be undone by the drill");
-            self.cx.wrong(
-                ast.at,
-                message,
-                "give it a way back, or add `acknowledge: irreversible` and `way_back: HOW PEOPLE UNDO IT`",
-            );
-        } else if fault.irreversible() && way_back.is_none_or(|w| w.trim().is_empty()) {
-            let message = format!("this `{kind}` cannot be undone by the drill, and no way back is stated");
-            self.cx.wrong(ast.at, message, "add `way_back: HOW PEOPLE UNDO IT`");
-        } else if !fault.irreversible() && acknowledged {
-            let at = ast.get("acknowledge").map_or(ast.at, |n| n.region);
-            self.cx.warn(
-                at,
-                format!("this `{kind}` is undone by the drill: there is nothing to acknowledge"),
-                "take `acknowledge` out",
-            );
-        }
     }
 
     /// The id of a fault that an earlier step injects.
