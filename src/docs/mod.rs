@@ -45,6 +45,8 @@ pub mod decisions {
         d004_unknown_is_an_outcome;
         #[doc = include_str!("decisions/005_tests_read_the_sources.md")]
         d005_tests_read_the_sources;
+        #[doc = include_str!("decisions/006_a_guardian_without_a_stand_in.md")]
+        d006_a_guardian_without_a_stand_in;
         #[doc = include_str!("decisions/007_a_fault_on_several_targets_is_several_faults.md")]
         d007_a_fault_on_several_targets_is_several_faults;
         #[doc = include_str!("decisions/011_a_docker_client_of_our_own.md")]
