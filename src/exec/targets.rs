@@ -162,6 +162,15 @@ fn host_port(address: &str) -> Option<(&str, u16)> {
     Some((host, port.parse().ok()?))
 }
 
+/// A path starts from the playbook's folder, wherever it is healed from; a name stays one.
+fn from_base(namespace: String, cx: &Cx<'_>) -> String {
+    if !namespace.contains('/') {
+        return namespace;
+    }
+    let path = cx.scope.base().join(&namespace);
+    std::path::absolute(&path).unwrap_or(path).to_string_lossy().into_owned()
+}
+
 fn owned((name, value): (&str, String)) -> (String, String) {
     (name.to_owned(), value)
 }
@@ -170,7 +179,8 @@ fn owned((name, value): (&str, String)) -> (String, String) {
 fn network(target: &NetworkTarget, cx: &Cx<'_>) -> Result<Found, String> {
     let text = |t: &Option<Template>| t.as_ref().map(|t| cx.text(t).map_err(|e| e.to_string())).transpose();
     let (namespace, pid) = (text(&target.namespace)?, text(&target.pid)?);
-    let named = pid.map(|pid| format!("/proc/{pid}/ns/net")).or(namespace).unwrap_or_default();
+    let named =
+        pid.map(|pid| format!("/proc/{pid}/ns/net")).or(namespace.map(|n| from_base(n, cx))).unwrap_or_default();
     let found = cx.world.network.namespace(&NetworkPlace::named(&named)).map_err(|e| e.to_string())?;
     let identity = found.ok_or_else(|| format!("there is no network namespace `{named}`"))?;
     let (inode, interface) = (identity.inode.to_string(), text(&target.interface)?);

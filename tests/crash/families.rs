@@ -45,10 +45,17 @@ const COMMAND: &str = "  - id: fault\n    deadline: 5m\n    inject: {command: {i
 const TWO: &str = "  - {id: frozen, inject: {process_pause: {target: victim}}, deadline: 5m}\n  - {id: fault, inject: \
      {process_kill: {target: victim, back: {command: [./start.sh]}}}, deadline: 5m}\n";
 
+const PARTITION: &str = "  machine: {network: {namespace: ./machine.net}}\nOUTAGE:\n  - {id: fault, inject: \
+     {network_partition: {target: machine, ports: [7000]}}, deadline: 5m}\n";
+const RATE: &str = "  machine: {network: {namespace: ./machine.net, interface: lo}}\nOUTAGE:\n  - {id: fault, inject: \
+     {network_rate: {target: machine, rate: 1Mbit/s}}, deadline: 5m}\n";
+
 families! {
     process_pause: PAUSE, Place::victim, not_running;
     process_kill: KILL, Place::victim, not_running;
     command: COMMAND, Place::victim, |place| (place.path("a").exists() || place.path("b").exists()).then(|| "a flag".to_owned());
+    network_partition: PARTITION, Place::machine, rules;
+    network_rate: RATE, Place::machine, queue;
     /// Two faults on the same target, healed newest first.
     two_faults: TWO, Place::victim, not_running;
 }
@@ -59,4 +66,16 @@ fn not_running(place: &Place) -> Option<String> {
         Some(ProcessState::Running) => None,
         other => Some(format!("the victim is {other:?}")),
     }
+}
+
+/// No table of ours.
+fn rules(place: &Place) -> Option<String> {
+    let tables = place.in_machine("nft list tables");
+    (!tables.is_empty()).then_some(tables)
+}
+
+/// The kernel's own queue, and no other name of the interface.
+fn queue(place: &Place) -> Option<String> {
+    let seen = place.in_machine("tc qdisc show dev lo") + &place.in_machine("ip link show dev lo");
+    (!seen.starts_with("qdisc noqueue 0:") || seen.contains("bs-")).then_some(seen)
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// Nothing here takes as long as this.
 pub const LONG: Duration = Duration::from_secs(90);
-const CONFIG: &str = "environments:\n  test:\n    hosts: [127.0.0.1, localhost]\n";
+const CONFIG: &str = "environments:\n  test:\n    hosts: [127.0.0.1, localhost]\n    namespaces: [machine.net]\n";
 
 /// A folder of its own, gone with the value, with everything that was started in it.
 pub struct Place {
@@ -69,7 +69,22 @@ impl Place {
     /// `start.sh` starts a process that does nothing; it is started.
     pub fn victim(&self) {
         self.script("start.sh", "sleep 3600 >/dev/null 2>&1 </dev/null & echo $! > pid");
-        assert_eq!(self.sh("./start.sh").code, 0);
+        // Not run as a program: a fork of another test may still hold it open for writing.
+        let started = self.sh("sh start.sh");
+        assert_eq!(started.code, 0, "{}", started.said);
+    }
+
+    /// The victim, and a network namespace `./machine.net`; both are gone with the place.
+    pub fn machine(&self) {
+        self.victim();
+        self.write("machine.net", "");
+        let made = self.sh("unshare --net=\"$PWD/machine.net\" ip link set lo up");
+        assert_eq!(made.code, 0, "{}", made.said);
+    }
+
+    /// What a command says in it.
+    pub fn in_machine(&self, command: &str) -> String {
+        self.sh(&format!("nsenter --net=\"$PWD/machine.net\" {command}")).said
     }
 
     /// The process of a pidfile.
@@ -178,6 +193,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        if self.path("machine.net").exists() {
+            self.sh("umount -l machine.net");
+        }
         let guardian = self.guardian();
         let files = std::fs::read_dir(self.folder()).into_iter().flatten().flatten();
         let pids = files.filter(|file| file.file_name().to_string_lossy().ends_with("pid"));
