@@ -7,6 +7,8 @@
 mod crash;
 #[path = "simulation/drill.rs"]
 mod drill;
+#[path = "simulation/guarded.rs"]
+mod guarded;
 #[path = "simulation/scenario.rs"]
 mod scenario;
 #[path = "simulation/truth.rs"]

@@ -195,7 +195,7 @@ impl Drill<'_> {
         if !open.prepared.breaks_off() {
             return open.prepared.inject(&cx).await;
         }
-        self.unless_stopped(open.prepared.inject(&cx)).await.unwrap_or_else(|_| Err(FaultError::Stopped))
+        self.unless_stopped(open.prepared.inject(&cx)).await.unwrap_or(Err(FaultError::Stopped))
     }
 
     /// Independent looks until the effect is seen, or can no longer be expected.
