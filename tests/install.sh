@@ -32,6 +32,7 @@ WANTED=(
   docker.io:/usr/sbin/dockerd
   busybox-static:/usr/bin/busybox
   mount:/usr/bin/mount
+  fuse3:/usr/bin/fusermount3
   e2fsprogs:/usr/sbin/mkfs.ext4
   btrfs-progs:/usr/sbin/mkfs.btrfs
 )

@@ -4,11 +4,11 @@
 //! space at once, where the file system can do that, and holds noise where it cannot. What other programs write or free
 //! meanwhile changes how full it is: the ballast does not follow.
 
-use super::left::{left_behind, own_name};
+use super::left::{left_behind, own_name, own_places};
 use super::{Cx, Fault, FaultError, Look, Residue, Reversibility, word};
 use crate::adapters::World;
 use crate::adapters::disk::{Goal, Reader, Space};
-use crate::model::{Percent, Reference, Size, TargetRef};
+use crate::model::{Percent, Size, TargetRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -110,15 +110,6 @@ impl DiskFill {
         let free = megabytes(now.free_for(self.seen_by));
         format!("{}, {free} free", percent(now.share(self.seen_by)))
     }
-}
-
-/// Where our own records are: the state directory and the run's folder, as far as they exist.
-fn own_places(cx: &Cx<'_>) -> Vec<(&'static str, PathBuf)> {
-    let vault = cx.scope.vault().root().to_path_buf();
-    let state = vault.ancestors().skip(1).find(|p| p.is_dir()).map(Path::to_path_buf);
-    let run = cx.scope.lookup(&Reference::Run("dir".to_owned())).ok().map(PathBuf::from);
-    let run = run.and_then(|run| run.ancestors().find(|p| p.is_dir()).map(Path::to_path_buf));
-    [("our state directory", state), ("the run's folder", run)].into_iter().filter_map(|(n, p)| Some((n, p?))).collect()
 }
 
 /// Where the ballast is or may be: a directory that was renamed took it along.

@@ -4,7 +4,7 @@
 use super::{Cx, FaultError, Residue, word};
 use crate::adapters::disk::{Facts, Form};
 use crate::adapters::{AdapterError, World};
-use crate::model::{Owner, TargetRef};
+use crate::model::{Owner, Reference, TargetRef};
 use std::path::{Path, PathBuf};
 
 /// How such a name begins; the owner's tag follows, and after a dot what a file was called that was put aside.
@@ -78,6 +78,15 @@ pub(super) fn newer(path: &Path, cx: &Cx<'_>) -> String {
         .map(|name| name.display().to_string())
         .collect();
     if there.is_empty() { String::new() } else { format!("; what was written meanwhile is {}", there.join(", ")) }
+}
+
+/// Where our own records are: the state directory and the run's folder, as far as they exist.
+pub(super) fn own_places(cx: &Cx<'_>) -> Vec<(&'static str, PathBuf)> {
+    let vault = cx.scope.vault().root().to_path_buf();
+    let state = vault.ancestors().skip(1).find(|p| p.is_dir()).map(Path::to_path_buf);
+    let run = cx.scope.lookup(&Reference::Run("dir".to_owned())).ok().map(PathBuf::from);
+    let run = run.and_then(|run| run.ancestors().find(|p| p.is_dir()).map(Path::to_path_buf));
+    [("our state directory", state), ("the run's folder", run)].into_iter().filter_map(|(n, p)| Some((n, p?))).collect()
 }
 
 /// Files that are named by an owner's tag: at the root of every mount, and wherever a mark says.

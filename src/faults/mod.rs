@@ -18,6 +18,8 @@ mod cpu_pressure;
 mod cx;
 mod descriptor_pressure;
 mod disk_fill;
+mod disk_io;
+mod disk_read_only;
 mod file_corrupt;
 mod file_remove;
 mod file_truncate;
@@ -59,6 +61,8 @@ use cx::word;
 pub use cx::{Cx, Done, OWNER, Scope, journaled, shell};
 pub use descriptor_pressure::DescriptorPressure;
 pub use disk_fill::DiskFill;
+pub use disk_io::DiskIo;
+pub use disk_read_only::DiskReadOnly;
 pub use file_corrupt::FileCorrupt;
 pub use file_remove::FileRemove;
 pub use file_truncate::FileTruncate;
@@ -387,6 +391,8 @@ faults! {
     ContainerRestart(ContainerRestart) = "container_restart",
     ContainerDisconnect(ContainerDisconnect) = "container_disconnect",
     DiskFill(DiskFill) = "disk_fill",
+    DiskReadOnly(DiskReadOnly) = "disk_read_only",
+    DiskIo(DiskIo) = "disk_io",
     NetworkPartition(NetworkPartition) = "network_partition",
     NetworkDrop(NetworkDrop) = "network_drop",
     NetworkReject(NetworkReject) = "network_reject",

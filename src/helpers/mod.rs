@@ -7,6 +7,7 @@ mod control;
 mod life;
 mod pressure;
 pub mod proxy;
+mod slowfs;
 
 /// Called once, with one line of text, when the helper does what it was started for.
 pub type Ready<'a> = &'a mut dyn FnMut(&str);
@@ -15,8 +16,12 @@ pub type Ready<'a> = &'a mut dyn FnMut(&str);
 type Helper = fn(&str, Ready<'_>) -> Result<(), String>;
 
 /// All kinds.
-const KINDS: &[(&str, Helper)] =
-    &[("proxy", proxy::helper), (CpuLoad::HELPER, pressure::cpu), (HeldMemory::HELPER, pressure::memory)];
+const KINDS: &[(&str, Helper)] = &[
+    ("proxy", proxy::helper),
+    (CpuLoad::HELPER, pressure::cpu),
+    (HeldMemory::HELPER, pressure::memory),
+    (slowfs::NAME, slowfs::helper),
+];
 
 /// Runs a helper to its end.
 ///

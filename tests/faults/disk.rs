@@ -180,6 +180,53 @@ async fn our_own_records_keep_their_room() {
     assert!(matches!(full, FaultError::NothingToBreak(_)), "{full}");
 }
 
+#[tokio::test]
+async fn a_mount_becomes_read_only_and_writable_again() {
+    let disk = Mounted::image(&["mkfs.ext4", "-q"], 16);
+    let place = with_directory(Place::new(), &disk.point);
+    let spec = fault(json!({"disk_read_only": {"target": "data"}}));
+    conforms(&place, &spec).await;
+    heals_what_was_never_injected(&place, &spec).await;
+    heals_a_replaced_target(&place, &spec, || {
+        ran(&["umount", disk.point.to_str().unwrap()]);
+        disk.mount();
+    })
+    .await;
+    place.pin();
+    let undo = spec.prepare(&place.cx()).await.unwrap();
+    let read_only = PreparedFault { spec, undo };
+    let options = || place.world.disks.mounts().unwrap().into_iter().find(|m| m.point == disk.point).unwrap().options;
+    let before = options();
+    read_only.inject(&place.cx()).await.unwrap();
+    let error = std::fs::write(disk.point.join("a"), "a").unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+    read_only.heal(&place.cx()).await.unwrap();
+    assert!(read_only.healed(&place.cx()).await.unwrap().holds);
+    assert_eq!(options(), before);
+    // A file that stays open for writing is in the way: the kernel refuses, nothing is broken, and it is named.
+    let open = std::fs::File::create(disk.point.join("a")).unwrap();
+    let error = read_only.inject(&place.cx()).await.unwrap_err().to_string();
+    assert!(error.contains("open for writing"), "{error}");
+    read_only.heal(&place.cx()).await.unwrap();
+    assert!(read_only.healed(&place.cx()).await.unwrap().holds);
+    drop(open);
+    let folder = disk.data();
+    let inside = with_directory(Place::new(), &folder);
+    inside.pin();
+    let refused = read_only.spec.prepare(&inside.cx()).await.err().expect("no mount point");
+    assert!(refused.to_string().contains("no mount point"), "{refused}");
+}
+
+#[test]
+fn the_drill_makes_a_disk_read_only() {
+    let staging = tempfile::Builder::new().prefix("blackstart-ro.").tempdir_in("/tmp").unwrap();
+    let dir = format!("dir={}/staging", staging.path().display());
+    std::fs::set_permissions(staging.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let ran = run_drill("drills/faults/disk_read_only.yaml", &["--param", &dir, "--param", "port=15704"]);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    assert!(ran.bit("read_only") && ran.healed("read_only"), "{}", ran.text);
+}
+
 #[test]
 fn the_drill_fills_a_disk_and_leaves_nothing() {
     let staging = tempfile::Builder::new().prefix("blackstart-disk.").tempdir_in("/tmp").unwrap();

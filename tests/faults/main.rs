@@ -6,6 +6,7 @@
 mod container;
 mod disk;
 mod file;
+mod io;
 mod network;
 mod pressure;
 mod process;

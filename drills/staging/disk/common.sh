@@ -7,11 +7,13 @@ source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 RUN_AS=daemon
 set_ports() { :; }
 
-# Takes the disk away, and a loop device with it. What still uses it keeps it until it ends.
+# Takes the disk away, and what is mounted on it, and a loop device with it. What still uses it keeps it until it ends.
 take_disk() {
-  local point=$DIR/disk tries=0
-  while grep -q " $point " /proc/self/mountinfo; do
-    umount "$point" 2>/dev/null || umount -l "$point"
-    ((++tries < 10)) || die "$point does not unmount"
+  local point tries=0
+  for point in "$DIR/disk/data" "$DIR/disk"; do
+    while grep -q " $point " /proc/self/mountinfo; do
+      umount "$point" 2>/dev/null || umount -l "$point"
+      ((++tries < 10)) || die "$point does not unmount"
+    done
   done
 }

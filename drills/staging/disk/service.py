@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """A service that needs its disk, as a small database would.
 
-usage: service.py PORT DATA
+usage: service.py PORT DATA [reopen]
 
 GET /          writes a record to DATA/visits, syncs it, and answers 200 "visit N"; 503 with the error if it cannot
 GET /settings  reads DATA/settings.json anew; 200 when its items add up to its sum, 503 with the reason if not
 GET /health    200 as long as the process runs; the disk is not asked
 
-Standard library only. It keeps its file open, and opens it again after an error.
+Standard library only. It keeps its file open, and opens it again after an error; with `reopen`, for each visit.
 """
 
 import json
@@ -17,6 +17,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PORT, DATA = int(sys.argv[1]), sys.argv[2]
+REOPEN = sys.argv[3:] == ["reopen"]
 RECORD = 4096
 MOST = 256  # records; then it begins again in the same place
 
@@ -44,6 +45,9 @@ def visit():
                     pass
                 state["file"] = None
             raise
+        if REOPEN:
+            os.close(state["file"])
+            state["file"] = None
         state["visits"] = number
         return number
 

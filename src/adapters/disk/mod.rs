@@ -2,11 +2,13 @@
 //! damaged and put back, mounts and their options. What any of it is for is not known here.
 
 mod ballast;
+pub mod disturb;
 mod files;
 mod marks;
 mod mounts;
 
 use super::{AdapterError, Fut};
+use disturb::Disturb;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -184,6 +186,46 @@ pub trait Disks: Send + Sync {
         let _ = (mount,);
         none()
     }
+    /// Takes a mount away from the tree; what has files open there keeps them.
+    fn detach<'a>(&'a self, point: &'a Path) -> Fut<'a, Result<(), AdapterError>> {
+        let _ = (point,);
+        none()
+    }
+    /// Sets, or with none takes away, the disturbance of a tag on a pass-through mount of ours.
+    fn disturb<'a>(
+        &'a self,
+        root: &'a Path,
+        tag: &'a str,
+        disturb: Option<&'a Disturb>,
+    ) -> Fut<'a, Result<(), AdapterError>> {
+        let _ = (root, tag, disturb);
+        none()
+    }
+    /// The disturbance of a tag that is in force there.
+    fn disturbed<'a>(&'a self, root: &'a Path, tag: &'a str) -> Fut<'a, Result<Option<Disturb>, AdapterError>> {
+        let _ = (root, tag);
+        none()
+    }
+    /// The tags of all that are in force there.
+    fn disturbers<'a>(&'a self, root: &'a Path) -> Fut<'a, Result<Vec<String>, AdapterError>> {
+        let _ = (root,);
+        none()
+    }
+    /// Syncs a directory, which changes nothing; the number of the error that it ended with.
+    fn sync_folder<'a>(&'a self, folder: &'a Path) -> Fut<'a, Result<Option<i32>, AdapterError>> {
+        let _ = (folder,);
+        none()
+    }
+    /// Processes that have files open below a folder, or work in one: `postgres (pid 12)`; as far as we may look.
+    fn users(&self, folder: &Path) -> Vec<String> {
+        let _ = folder;
+        Vec::new()
+    }
+    /// Is it read-only for everybody, whoever may write?
+    fn is_read_only<'a>(&'a self, folder: &'a Path) -> Fut<'a, Result<bool, AdapterError>> {
+        let _ = (folder,);
+        none()
+    }
     /// Regular files of this name pattern (`PREFIX*`) directly in these folders.
     fn named(&self, folders: &[PathBuf], prefix: &str) -> Vec<PathBuf> {
         let _ = (folders, prefix);
@@ -205,6 +247,15 @@ pub trait Disks: Send + Sync {
 
 /// The disks of this machine.
 pub(super) struct SystemDisks;
+
+/// Takes the pass-through mount of a tag away from a directory, if it is what is seen there.
+pub(crate) fn let_go(point: &Path, tag: &str) {
+    let all = mounts::mounts().unwrap_or_default();
+    let seen = all.iter().rfind(|m| m.point == point);
+    if seen.is_some_and(|m| disturb::of_ours(m) == Some(tag)) {
+        let _detached_already = disturb::detach(point);
+    }
+}
 
 /// Runs what blocks where it may block.
 fn blocking<'a, T: Send + 'static>(
@@ -293,6 +344,49 @@ impl Disks for SystemDisks {
     fn remount<'a>(&'a self, mount: &'a Mount) -> Fut<'a, Result<(), AdapterError>> {
         let mount = mount.clone();
         blocking(move || mounts::remount(&mount))
+    }
+
+    fn detach<'a>(&'a self, point: &'a Path) -> Fut<'a, Result<(), AdapterError>> {
+        let point = point.to_path_buf();
+        blocking(move || disturb::detach(&point))
+    }
+
+    fn disturb<'a>(
+        &'a self,
+        root: &'a Path,
+        tag: &'a str,
+        disturb: Option<&'a Disturb>,
+    ) -> Fut<'a, Result<(), AdapterError>> {
+        let (root, tag, disturb) = (root.to_path_buf(), tag.to_owned(), disturb.cloned());
+        blocking(move || disturb::set(&root, &tag, disturb.as_ref()))
+    }
+
+    fn disturbed<'a>(&'a self, root: &'a Path, tag: &'a str) -> Fut<'a, Result<Option<Disturb>, AdapterError>> {
+        let (root, tag) = (root.to_path_buf(), tag.to_owned());
+        blocking(move || disturb::get(&root, &tag))
+    }
+
+    fn disturbers<'a>(&'a self, root: &'a Path) -> Fut<'a, Result<Vec<String>, AdapterError>> {
+        let root = root.to_path_buf();
+        blocking(move || Ok(disturb::tags(&root)))
+    }
+
+    fn sync_folder<'a>(&'a self, folder: &'a Path) -> Fut<'a, Result<Option<i32>, AdapterError>> {
+        let folder = folder.to_path_buf();
+        blocking(move || disturb::sync_folder(&folder))
+    }
+
+    fn users(&self, folder: &Path) -> Vec<String> {
+        mounts::users(folder)
+    }
+
+    fn is_read_only<'a>(&'a self, folder: &'a Path) -> Fut<'a, Result<bool, AdapterError>> {
+        let folder = folder.to_path_buf();
+        blocking(move || match rustix::fs::access(&folder, rustix::fs::Access::WRITE_OK) {
+            Err(rustix::io::Errno::ROFS) => Ok(true),
+            Ok(()) | Err(rustix::io::Errno::ACCESS) => Ok(false),
+            Err(e) => Err(failed("look at", &folder, &e.into())),
+        })
     }
 
     fn named(&self, folders: &[PathBuf], prefix: &str) -> Vec<PathBuf> {

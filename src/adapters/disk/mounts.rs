@@ -90,6 +90,24 @@ pub fn mount_of<'a>(path: &Path, mounts: &'a [Mount]) -> Option<&'a Mount> {
     under.max_by_key(|m| (m.point.components().count(), m.id))
 }
 
+/// See [`super::Disks::users`].
+pub(super) fn users(folder: &Path) -> Vec<String> {
+    let below = |link: &Path| std::fs::read_link(link).is_ok_and(|to| to.starts_with(folder));
+    let mut found = Vec::new();
+    for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let (path, pid) = (process.path(), process.file_name().to_string_lossy().into_owned());
+        if pid.parse::<u32>().is_err() || pid == std::process::id().to_string() {
+            continue;
+        }
+        let open = std::fs::read_dir(path.join("fd")).into_iter().flatten().flatten();
+        if below(&path.join("cwd")) || open.into_iter().any(|fd| below(&fd.path())) {
+            let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+            found.push(format!("{} (pid {pid})", name.trim()));
+        }
+    }
+    found
+}
+
 /// Gives a mount point the options that stand in `wanted`.
 pub(super) fn remount(wanted: &Mount) -> Result<(), AdapterError> {
     let mut flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
