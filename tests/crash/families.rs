@@ -49,6 +49,18 @@ const PARTITION: &str = "  machine: {network: {namespace: ./machine.net}}\nOUTAG
      {network_partition: {target: machine, ports: [7000]}}, deadline: 5m}\n";
 const RATE: &str = "  machine: {network: {namespace: ./machine.net, interface: lo}}\nOUTAGE:\n  - {id: fault, inject: \
      {network_rate: {target: machine, rate: 1Mbit/s}}, deadline: 5m}\n";
+const REMOVE: &str = "  data: {file: {path: ./data/file}}\nOUTAGE:\n  - {id: fault, inject: {file_remove: {target: data}}, \
+     deadline: 5m}\n";
+const TRUNCATE: &str = "  data: {file: {path: ./data/file}}\nOUTAGE:\n  - {id: fault, inject: {file_truncate: {target: \
+     data, to: 10B}}, deadline: 5m}\n";
+const CORRUPT: &str = "  data: {file: {path: ./data/file}}\nOUTAGE:\n  - {id: fault, inject: {file_corrupt: {target: \
+     data, amount: {bytes: 64B}}}, deadline: 5m}\n";
+const FILL: &str = "  disk: {directory: {path: ./disk}}\nOUTAGE:\n  - {id: fault, inject: {disk_fill: {target: disk, to: \
+     {share: 90%}}}, deadline: 5m}\n";
+const READ_ONLY: &str = "  disk: {directory: {path: ./disk}}\nOUTAGE:\n  - {id: fault, inject: {disk_read_only: {target: \
+     disk}}, deadline: 5m}\n";
+const IO: &str = "  data: {directory: {path: ./data}}\nOUTAGE:\n  - {id: fault, inject: {disk_io: {target: data, \
+     operations: [fsync], delay: 20ms}}, deadline: 5m}\n";
 
 families! {
     process_pause: PAUSE, Place::victim, not_running;
@@ -56,6 +68,12 @@ families! {
     command: COMMAND, Place::victim, |place| (place.path("a").exists() || place.path("b").exists()).then(|| "a flag".to_owned());
     network_partition: PARTITION, Place::machine, rules;
     network_rate: RATE, Place::machine, queue;
+    file_remove: REMOVE, file, changed;
+    file_truncate: TRUNCATE, file, changed;
+    file_corrupt: CORRUPT, file, changed;
+    disk_fill: FILL, disk, ballast, unmount;
+    disk_read_only: READ_ONLY, disk, unwritable, unmount;
+    disk_io: IO, file, covered;
     /// Two faults on the same target, healed newest first.
     two_faults: TWO, Place::victim, not_running;
 }
@@ -78,4 +96,51 @@ fn rules(place: &Place) -> Option<String> {
 fn queue(place: &Place) -> Option<String> {
     let seen = place.in_machine("tc qdisc show dev lo") + &place.in_machine("ip link show dev lo");
     (!seen.starts_with("qdisc noqueue 0:") || seen.contains("bs-")).then_some(seen)
+}
+
+/// What is in `data/file`.
+fn bytes() -> Vec<u8> {
+    (0..5000_u32).flat_map(u32::to_le_bytes).collect()
+}
+
+fn file(place: &Place) {
+    place.victim();
+    std::fs::create_dir_all(place.path("data")).unwrap();
+    std::fs::write(place.path("data/file"), bytes()).unwrap();
+}
+
+/// The very file, alone in its folder.
+fn changed(place: &Place) -> Option<String> {
+    let names: Vec<String> =
+        std::fs::read_dir(place.path("data")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let same = std::fs::read(place.path("data/file")).is_ok_and(|now| now == bytes());
+    (!same || names.len() != 1).then(|| format!("same: {same}, {names:?}"))
+}
+
+/// A file system in memory, at `disk`.
+fn disk(place: &Place) {
+    place.victim();
+    let made = place.sh("mkdir disk && mount -t tmpfs -o size=8m tmpfs disk");
+    assert_eq!(made.code, 0, "{}", made.said);
+}
+
+fn unmount(place: &Place) {
+    drop(place.sh("umount -l disk"));
+}
+
+fn ballast(place: &Place) -> Option<String> {
+    let names: Vec<_> = std::fs::read_dir(place.path("disk")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    (!names.is_empty()).then(|| format!("{names:?}"))
+}
+
+fn unwritable(place: &Place) -> Option<String> {
+    let tried = std::fs::write(place.path("disk/try"), "").and_then(|()| std::fs::remove_file(place.path("disk/try")));
+    tried.err().map(|e| e.to_string())
+}
+
+/// The folder itself, and no mount over it, alive or dead.
+fn covered(place: &Place) -> Option<String> {
+    let mounts = place.world.disks.mounts().unwrap();
+    let over = mounts.into_iter().find(|m| m.point == place.path("data")).map(|m| format!("{m:?}"));
+    over.or_else(|| changed(place))
 }
