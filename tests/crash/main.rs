@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod containers;
+#[path = "../faults/engine.rs"]
+mod engine;
 mod families;
 mod others;
 mod place;

@@ -5,6 +5,7 @@
 
 mod container;
 mod disk;
+mod engine;
 mod file;
 mod io;
 mod network;
