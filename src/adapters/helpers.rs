@@ -29,6 +29,13 @@ pub trait Helpers: Send + Sync {
     /// # Errors
     /// When the processes cannot be listed.
     fn all(&self) -> Result<Vec<(String, ProcessIdentity)>, AdapterError>;
+    /// The names of runs whose guardians live, whoever started them.
+    ///
+    /// # Errors
+    /// As `all`.
+    fn guardians(&self) -> Result<Vec<String>, AdapterError> {
+        Ok(Vec::new())
+    }
     /// Those of this owner.
     ///
     /// # Errors
@@ -102,6 +109,25 @@ impl SystemHelpers {
     }
 }
 
+/// The command lines of all processes that we may end.
+fn command_lines() -> Result<Vec<(i32, Vec<u8>)>, AdapterError> {
+    let me = nix::unistd::geteuid();
+    let ours = |pid: &i32| {
+        let of = std::fs::metadata(format!("/proc/{pid}")).map(|meta| meta.uid());
+        of.is_ok_and(|user| me.is_root() || user == me.as_raw())
+    };
+    let line = |pid: i32| Some((pid, std::fs::read(format!("/proc/{pid}/cmdline")).ok()?));
+    Ok(super::process::all_pids()?.into_iter().filter(ours).filter_map(line).collect())
+}
+
+/// The run's name, if these are the words of its guardian.
+fn guarded(command_line: &[u8]) -> Option<String> {
+    let words: Vec<&str> =
+        command_line.split(|b| *b == 0).map(|w| std::str::from_utf8(w).unwrap_or_default()).collect();
+    let own = words.first()?.rsplit('/').next() == Some("blackstart") && *words.get(1)? == "guardian";
+    words.get(2).filter(|run| own && !run.is_empty()).map(|run| (*run).to_owned())
+}
+
 /// The owner's tag, if these are the words of a helper of ours.
 fn tag_of(command_line: &[u8]) -> Option<String> {
     let words: Vec<&str> =
@@ -122,20 +148,16 @@ impl Helpers for SystemHelpers {
     }
 
     fn all(&self) -> Result<Vec<(String, ProcessIdentity)>, AdapterError> {
-        let me = nix::unistd::geteuid();
         let mut found = Vec::new();
-        for pid in super::process::all_pids()? {
-            let of = std::fs::metadata(format!("/proc/{pid}")).map(|meta| meta.uid());
-            if !of.is_ok_and(|user| me.is_root() || user == me.as_raw()) {
-                continue;
-            }
-            let Some(tag) = std::fs::read(format!("/proc/{pid}/cmdline")).ok().and_then(|line| tag_of(&line)) else {
-                continue;
-            };
-            let live = self.processes.identify(pid)?;
-            found.extend(live.map(|process| (tag, process)));
+        for (pid, line) in command_lines()? {
+            let Some(tag) = tag_of(&line) else { continue };
+            found.extend(self.processes.identify(pid)?.map(|process| (tag, process)));
         }
         Ok(found)
+    }
+
+    fn guardians(&self) -> Result<Vec<String>, AdapterError> {
+        Ok(command_lines()?.iter().filter_map(|(_, line)| guarded(line)).collect())
     }
 
     fn end<'a>(&'a self, owner: &'a Owner, limit: Duration) -> Fut<'a, Result<(), AdapterError>> {
@@ -174,6 +196,8 @@ mod tests {
         let tag = Owner { run: "r1".into(), fault: "f1".into() }.tag();
         assert_eq!(tag_of(&line(&["blackstart", "helper", "--owner", &tag, "proxy", "{}"])), Some(tag.clone()));
         assert_eq!(tag_of(&line(&["/usr/bin/blackstart", "helper", "--owner", &tag])), Some(tag.clone()));
+        assert_eq!(guarded(&line(&["blackstart", "guardian", "r1"])), Some("r1".to_owned()));
+        assert_eq!(guarded(&line(&["vi", "guardian", "r1"])), None);
         for other in [
             line(&["vi", "helper", "--owner", &tag]),
             line(&["blackstart", "run", "--owner", &tag]),

@@ -1,5 +1,5 @@
-//! `blackstart status`: which runs may have left a fault open. Reads the state directory and the journals; heals
-//! nothing.
+//! `blackstart status`: which runs may have left a fault open, and what of ours is on this host that no run accounts for.
+//! Reads the state directory, the journals and the host; heals nothing.
 
 use super::run::{Memory, state_dir};
 use super::{Complaint, Exit, Output, Terminal};
@@ -7,6 +7,7 @@ use crate::adapters::{ProcessState, World, host};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::event::{Event, FaultIntent, What};
+use crate::exec::{self, Left};
 use crate::journal::{self, state::Index, state::OpenRun};
 use crate::model::ProcessIdentity;
 use crate::report::words;
@@ -60,11 +61,34 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
     let index = |e: journal::JournalError| Complaint::new(Exit::NotHealed, e.to_string());
     let runs = Index::at(&dir).list().map_err(index)?;
     let listed: Vec<Listed> = runs.into_iter().map(look).collect();
+    let left = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Complaint::new(Exit::Internal, format!("cannot start the runtime: {e}")))?
+        .block_on(exec::left_behind(&dir, &World::system()))
+        .map_err(index)?;
     match args.output {
-        Output::Json => terminal.say(&as_json(&listed)),
-        Output::Human | Output::Plain => terminal.say(&in_words(&listed)),
+        Output::Json => terminal.say(&as_json(&listed, &left)),
+        Output::Human | Output::Plain => terminal.say(&(in_words(&listed) + &residue(&left))),
     }
-    Ok(if listed.iter().any(is_open) { Exit::NotHealed } else { Exit::Pass })
+    let open = listed.iter().any(is_open) || left.iter().any(|left| left.perhaps.is_empty());
+    Ok(if open { Exit::NotHealed } else { Exit::Pass })
+}
+
+/// What no run of this state directory accounts for.
+fn residue(left: &[Left]) -> String {
+    let mut text = String::new();
+    for Left { residue, perhaps } in left {
+        let of = match perhaps.as_slice() {
+            [] => "of a run that nobody knows any more".to_owned(),
+            runs => {
+                let runs: Vec<&str> = runs.iter().map(|run| run.as_str()).collect();
+                format!("perhaps of {}, which is alive with a state directory of its own", runs.join(" or "))
+            }
+        };
+        text.push_str(&format!("\nresidue: {}, {of}\n         by hand: {}", residue.what, residue.by_hand));
+    }
+    text
 }
 
 /// A run that is over and left something open, or nobody can say.
@@ -140,7 +164,7 @@ fn in_words(listed: &[Listed]) -> String {
         };
         text.push_str(&format!("{} {state} ({})\n", run.run, run.dir.display()));
         match seen {
-            Ok(seen) => text.push_str(&left(seen)),
+            Ok(seen) => text.push_str(&still_open(seen)),
             Err(why) => text.push_str(&format!("  nobody can say what is open: {why}\n")),
         }
     }
@@ -150,7 +174,7 @@ fn in_words(listed: &[Listed]) -> String {
     text
 }
 
-fn left(seen: &Seen) -> String {
+fn still_open(seen: &Seen) -> String {
     let mut text = String::new();
     for fault in &seen.open {
         let (name, kind, targets, due) =
@@ -165,7 +189,7 @@ fn left(seen: &Seen) -> String {
     text
 }
 
-fn as_json(listed: &[Listed]) -> String {
+fn as_json(listed: &[Listed], left: &[Left]) -> String {
     let runs: Vec<_> = listed
         .iter()
         .map(|l| {
@@ -186,5 +210,11 @@ fn as_json(listed: &[Listed]) -> String {
             json!({"run": l.run.run, "dir": l.run.dir, "alive": alive, "life": life, "open": open, "staging_up": staging, "error": error})
         })
         .collect();
-    json!({ "runs": runs }).to_string()
+    let residue: Vec<_> = left
+        .iter()
+        .map(|Left { residue, perhaps }| {
+            json!({"tag": residue.tag, "what": residue.what, "by_hand": residue.by_hand, "perhaps": perhaps})
+        })
+        .collect();
+    json!({ "runs": runs, "residue": residue }).to_string()
 }

@@ -4,6 +4,7 @@ use super::ask::{Answers, Nobody};
 use super::guardian::Guarding;
 use super::kill_switch::KillSwitch;
 use crate::event::{Event, HostSeal};
+use crate::faults::Residue;
 use crate::model::{FaultId, RunId, RunState, WorkloadStats};
 use crate::plan::EmbeddedStaging;
 use serde::{Deserialize, Serialize};
@@ -178,6 +179,9 @@ pub enum RunError {
         /// Why, and what to do.
         why: String,
     },
+    /// Something of ours is on this host, and no run accounts for it.
+    #[error("{}", residue(.0))]
+    Residue(Vec<Residue>),
     /// Something was missing before anything was touched.
     #[error("{}", .0.join("\n"))]
     Preflight(Vec<String>),
@@ -196,9 +200,15 @@ impl RunError {
     /// Did an earlier run leave something in the way?
     #[must_use]
     pub fn is_of_an_earlier_run(&self) -> bool {
-        use RunError::{BeingHealed, OpenFault, StagingUp, Unreadable};
-        matches!(self, OpenFault { .. } | BeingHealed { .. } | StagingUp { .. } | Unreadable { .. })
+        use RunError::{BeingHealed, OpenFault, Residue, StagingUp, Unreadable};
+        matches!(self, OpenFault { .. } | BeingHealed { .. } | StagingUp { .. } | Unreadable { .. } | Residue(_))
     }
+}
+
+fn residue(left: &[Residue]) -> String {
+    let line =
+        |r: &Residue| format!("left behind by a drill that nobody knows any more: {}; by hand: {}", r.what, r.by_hand);
+    left.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn open_faults(open: &[(FaultId, String)]) -> String {

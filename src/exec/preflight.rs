@@ -2,15 +2,17 @@
 
 use super::drill::{Broken, Drill};
 use super::options::{RunError, RunOptions};
+use super::residue::left_behind;
 use super::{sampler, secrets};
-use crate::adapters::{self, host};
+use crate::adapters::{self, World, host};
 use crate::clock::Clock;
-use crate::faults::Cx;
+use crate::faults::{Cx, Residue};
 use crate::journal::{self, state::Index};
 use crate::plan::{GuardCheck, Plan, StagingPlan, StepPlan, Verb};
 use chrono::Datelike;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// A run writes less than this in an hour at a thousand operations a second.
 const ROOM: u64 = 64 << 20;
@@ -57,6 +59,17 @@ fn damaged(stored: &journal::Stored) -> Option<String> {
         Some(cut) if !cut.torn => Some(format!("its record is damaged: {cut}")),
         _ => stored.events.is_empty().then(|| "its record is empty".to_owned()),
     }
+}
+
+/// Is something of ours on this host that no run accounts for? Nothing may be broken on top of it.
+pub(super) async fn residue(state_dir: &Path, world: &World) -> Result<(), RunError> {
+    if !matches!(world.clock, Clock::System) {
+        return Ok(());
+    }
+    let broken = |e: journal::JournalError| RunError::Preflight(vec![e.to_string()]);
+    let left = left_behind(state_dir, world).await.map_err(broken)?;
+    let nobodys: Vec<Residue> = left.into_iter().filter(|l| l.perhaps.is_empty()).map(|l| l.residue).collect();
+    if nobodys.is_empty() { Ok(()) } else { Err(RunError::Residue(nobodys)) }
 }
 
 /// Can the reports folder and the state directory be written, and is there room?

@@ -36,6 +36,9 @@ pub async fn run(
     if let Some(why) = options.kill_switch.forbids(world).await {
         return refused(RunError::Held(vec![why]));
     }
+    if let Err(error) = preflight::residue(&options.state_dir, world).await {
+        return refused(error);
+    }
     let (dir, index, journal) = match begin(plan, world, options) {
         Ok(begun) => begun,
         Err(error) => return refused(error),

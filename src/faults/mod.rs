@@ -287,6 +287,7 @@ macro_rules! faults {
 
         /// What heals a fault of any kind.
         #[derive(Serialize, Deserialize)]
+        #[expect(clippy::large_enum_variant, reason = "a drill has a few faults")]
         pub enum FaultUndo {
             $(#[doc = $key] #[serde(rename = $key)] $variant(<$ty as Fault>::Undo)),+
         }

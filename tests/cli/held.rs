@@ -158,3 +158,22 @@ fn the_recovery_unit_is_printed_installed_and_taken_out() {
     }
     assert!(std::fs::symlink_metadata(&link).is_err() && !folder.join("blackstart-recover.service").exists());
 }
+
+#[test]
+fn what_no_run_accounts_for_is_shown_and_nothing_is_broken_on_top_of_it() {
+    let place = Place::new();
+    let _sleeper = place.sleeper("pid");
+    place.file("long.yaml", LONG);
+    assert!(place.run(&["status"]).code(0).out.contains("none left anything open"));
+    place.file("state/vault/bs-0123456789ab/key", "a key of ours");
+    let status = place.run(&["status"]).code(3).out;
+    assert!(
+        status.contains("residue: bytes that were to be put back") && status.contains("by hand: rm -r"),
+        "{status}"
+    );
+    let refused = place.run(&["run", "long.yaml", "--reports", "out", "--output", "plain"]).code(3);
+    assert!(refused.err.contains("left behind by a drill that nobody knows any more"), "{}", refused.err);
+    assert!(!place.path().join("out").exists());
+    std::fs::remove_dir_all(place.path().join("state/vault")).unwrap();
+    place.run(&["status"]).code(0);
+}
