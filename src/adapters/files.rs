@@ -69,9 +69,14 @@ pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) 
 /// SHA-256 of a file's bytes, hex; read piece by piece.
 pub(super) fn digest(path: &Path) -> Result<String, AdapterError> {
     let mut file = File::open(path).map_err(failed("open", path))?;
+    digest_of(&mut file).map_err(failed("read", path))
+}
+
+/// SHA-256 of everything that can be read, hex.
+pub(super) fn digest_of(from: &mut impl Read) -> io::Result<String> {
     let (mut hash, mut buffer) = (Sha256::new(), vec![0_u8; 1 << 16]);
     loop {
-        match file.read(&mut buffer).map_err(failed("read", path))? {
+        match from.read(&mut buffer)? {
             0 => return Ok(hex(&hash.finalize())),
             n => hash.update(&buffer[..n]),
         }

@@ -2,7 +2,7 @@
 //! per owner, mode 0700, files 0600, on the disk before the intent is journaled, erased when the fault is healed.
 
 use super::AdapterError;
-use super::files::{digest, failed};
+use super::files::{digest, digest_of, failed};
 use crate::model::Owner;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -13,13 +13,20 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vault {
     root: PathBuf,
+    keeps: bool,
 }
 
 impl Vault {
     /// The one in this state directory.
     #[must_use]
     pub fn at(state_dir: &Path) -> Self {
-        Self { root: state_dir.join("vault") }
+        Self { root: state_dir.join("vault"), keeps: true }
+    }
+
+    /// One that only looks at what it would keep, for a rehearsal.
+    #[must_use]
+    pub fn rehearsing(self) -> Self {
+        Self { keeps: false, ..self }
     }
 
     /// Its folder; not there before something is kept.
@@ -46,6 +53,9 @@ impl Vault {
     }
 
     fn store(&self, owner: &Owner, name: &str, from: &mut impl io::Read) -> Result<String, AdapterError> {
+        if !self.keeps {
+            return digest_of(from).map_err(failed("read what would be kept for", Path::new(name)));
+        }
         let folder = self.folder(owner);
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed("create", &folder))?;
         let (to, draft) = (folder.join(plain(name)), folder.join(format!(".{}", plain(name))));

@@ -63,7 +63,12 @@ const TABLE: [Row; 10] = [
         word: "aborted",
         meaning: "a guard, a signal or the user stopped the drill, and everything is healed",
     },
-    Row { exit: Exit::NotRun, code: 5, word: "not run", meaning: "the drill may not run now: a lock is held, the kill switch is engaged, or it is outside its window" },
+    Row {
+        exit: Exit::NotRun,
+        code: 5,
+        word: "not run",
+        meaning: "the drill may not run now: a lock is held, the kill switch is engaged, or it is outside its window",
+    },
     Row { exit: Exit::Usage, code: 64, word: "usage", meaning: "the command line is wrong" },
     Row { exit: Exit::Playbook, code: 65, word: "playbook", meaning: "the playbook is wrong" },
     Row { exit: Exit::Preflight, code: 69, word: "preflight", meaning: "preflight failed; nothing was touched" },

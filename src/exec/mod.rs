@@ -24,6 +24,7 @@ mod preflight;
 mod record;
 mod recover;
 mod redact;
+mod rehearsal;
 mod residue;
 mod run;
 pub mod sampler;

@@ -45,7 +45,9 @@ impl Drill<'_> {
         }
         self.armed.store(true, Ordering::SeqCst);
         self.unless_stopped(self.healthy()).await??;
-        self.find_targets(Pin::Now).await
+        self.find_targets(Pin::Now).await?;
+        let hindrances = self.unless_stopped(self.rehearse()).await?;
+        if hindrances.is_empty() { Ok(()) } else { Err(Broken::Preflight(hindrances)) }
     }
 
     async fn find_targets(&self, pin: Pin) -> Result<(), Broken> {

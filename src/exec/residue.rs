@@ -34,7 +34,13 @@ pub async fn left_behind(state_dir: &Path, world: &World) -> Result<Vec<Left>, J
     let ours: BTreeSet<RunId> = known(state_dir)?.0;
     let alive = world.helpers.guardians().unwrap_or_default().into_iter().map(RunId);
     let perhaps: Vec<RunId> = alive.filter(|run| !ours.contains(run)).collect();
-    Ok(strange.into_iter().map(|residue| Left { residue, perhaps: perhaps.clone() }).collect())
+    let own = kept(state_dir);
+    let of = |residue: Residue| {
+        // What is in this state directory is of no other.
+        let perhaps = if own.contains(&residue) { Vec::new() } else { perhaps.clone() };
+        Left { residue, perhaps }
+    };
+    Ok(strange.into_iter().map(of).collect())
 }
 
 async fn strange(state_dir: &Path, world: &World) -> Result<Vec<Residue>, JournalError> {

@@ -6,8 +6,8 @@
 
 use super::left::{left_behind, own_name, own_places};
 use super::{Cx, Fault, FaultError, Look, Residue, Reversibility, word};
-use crate::adapters::World;
 use crate::adapters::disk::{Goal, Reader, Space};
+use crate::adapters::{AdapterError, World, host};
 use crate::model::{Percent, Size, TargetRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -157,6 +157,8 @@ impl Fault for DiskFill {
         let Some(about) = about else {
             return Err(FaultError::NothingToBreak(format!("{} is not there", folder.display())));
         };
+        host::writable(&folder)
+            .map_err(|e| AdapterError::Refused(format!("nothing can be written to {}: {e}", folder.display())))?;
         let (goal, before) = (self.goal(), cx.world.disks.space(&folder).await?);
         let missing = goal.missing(&before, 0);
         if missing < NEAR_BYTES.min(before.used + before.free_for(self.seen_by)) / 16 {

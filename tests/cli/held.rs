@@ -177,3 +177,27 @@ fn what_no_run_accounts_for_is_shown_and_nothing_is_broken_on_top_of_it() {
     std::fs::remove_dir_all(place.path().join("state/vault")).unwrap();
     place.run(&["status"]).code(0);
 }
+
+#[test]
+fn a_fault_that_could_not_be_injected_is_known_before_anything_is_touched() {
+    let place = Place::new();
+    let sleeper = place.sleeper("pid");
+    let second = "failover:\n  - {id: full, inject: {disk_fill: {target: folder, to: {free: 0B}}}, deadline: 1m}\n";
+    let text = LONG.replace("failover:\n", second).replace(
+        "{sleeper: {process: {pidfile: ./pid}}}",
+        "{sleeper: {process: {pidfile: ./pid}}, folder: {directory: {path: ./data}}}",
+    );
+    place.file("long.yaml", &text);
+    place.file("data/x", "");
+    // Nobody may write there, also not root.
+    let data = place.path().join("data");
+    let mount = |words: &[&str]| std::process::Command::new("mount").args(words).arg(&data).status().unwrap().success();
+    assert!(mount(&["-t", "tmpfs", "-o", "ro,size=4m", "none"]));
+    let refused = place.run(&["run", "long.yaml", "--reports", "out", "--output", "plain"]);
+    assert!(std::process::Command::new("umount").arg(&data).status().unwrap().success());
+    let refused = refused.code(69);
+    assert!(refused.err.contains("`full` could not be injected"), "{}", refused.err);
+    assert_ne!(place.state_of(sleeper.0.id()), 'T');
+    let dir = place.only_run("out/long");
+    assert!(!place.events(&dir).iter().any(|event| event["what"].get("fault_intent").is_some()));
+}
