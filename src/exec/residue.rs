@@ -55,10 +55,7 @@ async fn strange(state_dir: &Path, world: &World) -> Result<Vec<Residue>, Journa
 /// The runs that are listed, and the tags of their faults.
 fn known(state_dir: &Path) -> Result<(BTreeSet<RunId>, BTreeSet<String>), JournalError> {
     let (mut runs, mut tags) = (BTreeSet::new(), BTreeSet::new());
-    if !state_dir.join("open").exists() {
-        return Ok((runs, tags));
-    }
-    for entry in Index::open(state_dir)?.list()? {
+    for entry in Index::at(state_dir).list()? {
         // One that cannot be read is reported as such; here it accounts for nothing.
         let events = journal::read(&entry.dir).map(|stored| stored.events).unwrap_or_default();
         let owner = |fault| Owner { run: entry.run.clone(), fault }.tag();

@@ -5,6 +5,7 @@ use blackstart::adapters::{ProcessState, World};
 use blackstart::event::{Event, What};
 use blackstart::journal;
 use blackstart::model::ProcessIdentity;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +18,27 @@ const CONFIG: &str = "environments:\n  test:\n    hosts: [127.0.0.1, localhost]\
 pub struct Place {
     folder: tempfile::TempDir,
     pub world: World,
+    _alive: StandIn,
+}
+
+/// A process that looks like a guardian, ended with the value: what others that run meanwhile leave on this machine is
+/// for somebody alive, then, and not for nobody.
+struct StandIn(std::process::Child);
+
+impl StandIn {
+    fn new(folder: &Path) -> Self {
+        std::fs::write(folder.join("guardian"), "read -r _\n").unwrap();
+        let mut command = Command::new("bash");
+        command.arg0("blackstart").args(["guardian", "stand-in"]).current_dir(folder).stdin(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 /// The name of the run in a folder.
@@ -33,7 +55,8 @@ pub struct Done {
 impl Place {
     pub fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("blackstart-crash.").tempdir_in("/var/tmp").unwrap();
-        let place = Self { folder, world: World::system_with(Some(env!("CARGO_BIN_EXE_blackstart").into())) };
+        let _alive = StandIn::new(folder.path());
+        let place = Self { folder, _alive, world: World::system_with(Some(env!("CARGO_BIN_EXE_blackstart").into())) };
         place.write("blackstart.yaml", CONFIG);
         place
     }

@@ -69,8 +69,11 @@ fn of_processes() -> impl Iterator<Item = PathBuf> {
     files("/proc").into_iter().filter(is_pid).map(|dir| dir.join("ns/net"))
 }
 
-/// The file of exactly this namespace; `None` in the first place: this process is in it.
-fn find(who: &NamespaceIdentity) -> Result<Option<(Option<PathBuf>, Option<File>)>, AdapterError> {
+/// A namespace's path and open file; neither if this process is in it.
+type Place = (Option<PathBuf>, Option<File>);
+
+/// The file of exactly this namespace.
+fn find(who: &NamespaceIdentity) -> Result<Option<Place>, AdapterError> {
     if who.boot != boot()? {
         return Ok(None);
     }
