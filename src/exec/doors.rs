@@ -18,7 +18,7 @@ const SPARE: Duration = Duration::from_secs(600);
 const LINGER: Duration = Duration::from_secs(120);
 
 /// Whose the proxies of a run are: known from the run and its folder, so that they are found with no record.
-fn owner(run: &RunId, dir: &Path) -> Owner {
+pub(super) fn owner(run: &RunId, dir: &Path) -> Owner {
     Owner { run: run.clone(), fault: FaultId(format!("targets of {}", dir.display())) }
 }
 

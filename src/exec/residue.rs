@@ -1,6 +1,7 @@
 //! What drills have left on this host, by owner's tag: found without any record, then compared with the records there
 //! are. What belongs to an open fault of a known run is that fault's business; the rest is left behind.
 
+use super::doors;
 use crate::adapters::{Vault, World};
 use crate::faults::{self, Residue};
 use crate::journal::{self, JournalError, state::Index};
@@ -60,6 +61,7 @@ fn known(state_dir: &Path) -> Result<(BTreeSet<RunId>, BTreeSet<String>), Journa
         let events = journal::read(&entry.dir).map(|stored| stored.events).unwrap_or_default();
         let owner = |fault| Owner { run: entry.run.clone(), fault }.tag();
         tags.extend(journal::open_faults(&events).into_iter().map(|open| owner(open.fault)));
+        tags.insert(doors::owner(&entry.run, &entry.dir).tag());
         runs.insert(entry.run);
     }
     Ok((runs, tags))

@@ -75,6 +75,8 @@ fn begin(plan: &Plan, world: &World, options: &RunOptions) -> Result<(PathBuf, I
     let dir = options.reports_dir.join(plan.name.as_str()).join(options.run.as_str());
     let dir = std::path::absolute(&dir).unwrap_or(dir);
     let journal = Journal::create(&dir, world.clock.clone()).map_err(failed)?;
+    // As the index lists it: what belongs to a run is found by its folder's name, too.
+    let dir = std::fs::canonicalize(&dir).unwrap_or(dir);
     write(&dir, "playbook.yaml", &plan.source.text)?;
     write(&dir, "playbook.resolved.yaml", &plan.source.resolved)?;
     Ok((dir, index, journal))
