@@ -172,6 +172,7 @@ fn faults(story: &Story) -> Vec<FaultResult> {
         effect: fault.effect.as_ref().map_or_else(String::new, |(_, detail)| detail.clone()),
         healed: !fault.open(),
         healed_at: fault.healed.map(|span| at(span, story.t0)),
+        healed_by: fault.healed.and(fault.healer.as_ref()).and_then(story::in_place_of_the_runner),
         by_hand: fault.intent.by_hand.clone(),
     };
     story.faults.iter().map(result).collect()

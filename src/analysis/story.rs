@@ -243,6 +243,15 @@ pub(super) fn judge_step(verb: &str, phase: Phase, outcome: Option<&StepOutcome>
     }
 }
 
+/// Who healed in place of the runner.
+pub(super) fn in_place_of_the_runner(by: &HealCause) -> Option<Healer> {
+    match by {
+        HealCause::Guardian => Some(Healer::Guardian),
+        HealCause::Recover => Some(Healer::Recover),
+        HealCause::Step(_) | HealCause::Closes(_) | HealCause::Unwind | HealCause::Deadline => None,
+    }
+}
+
 fn cause(by: &HealCause) -> &'static str {
     match by {
         HealCause::Recover => "`recover`, after the run",

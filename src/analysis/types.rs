@@ -1,7 +1,7 @@
 //! What an analysis says: plain data, the only thing that reports render. All times are nanoseconds; moments are
 //! relative to the run's start record unless said otherwise; what is unknown is `None`, never 0.
 
-use crate::event::{Phase, RunStarted, StallCause, StepOutcome};
+use crate::event::{Healer, Phase, RunStarted, StallCause, StepOutcome};
 use crate::model::{FaultId, Interval, Objective, RunState, StepId, Verdict, WorkloadName};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
@@ -417,6 +417,8 @@ pub struct FaultResult {
     pub healed: bool,
     /// When, from the heal call to its proof.
     pub healed_at: Option<At>,
+    /// Who healed it in place of the runner, if somebody did.
+    pub healed_by: Option<Healer>,
     /// The command that a person can run.
     pub by_hand: String,
 }

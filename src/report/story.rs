@@ -23,7 +23,10 @@ fn fault(f: &FaultResult) -> String {
         None => format!("was injected {} into the run; nobody looked whether it took effect", words::duration(at.best)),
     };
     let healed = match (f.healed, f.healed_at) {
-        (true, Some(healed)) => format!("was healed {} later", words::duration((healed.high - at.best).max(0))),
+        (true, Some(healed)) => {
+            let by = words::healed_by(f.healed_by);
+            format!("was healed{by} {} later", words::duration((healed.high - at.best).max(0)))
+        }
         (true, None) => "is over".to_owned(),
         (false, _) => "is NOT healed".to_owned(),
     };

@@ -395,7 +395,10 @@ fn fault(f: &FaultResult) -> Vec<Cell> {
         None => Cell::toned("? nobody looked", Tone::Unsure),
     };
     let healed = match (f.healed, f.healed_at) {
-        (true, Some(at)) => Cell::toned(format!("✓ at {}", words::duration(at.high)), Tone::Good),
+        (true, Some(at)) => {
+            let by = words::healed_by(f.healed_by);
+            Cell::toned(format!("✓ at {}{by}", words::duration(at.high)), Tone::Good)
+        }
         (true, None) => Cell::toned("✓ yes", Tone::Good),
         (false, _) => Cell::toned(format!("✗ no; by hand: {}", f.by_hand), Tone::Bad),
     };

@@ -2,7 +2,7 @@
 //! terminal, the page and the job summary never disagree. No layout, no escaping.
 
 use crate::analysis::{Analysis, Attribution, ObjectiveResult, StepResult};
-use crate::event::{Phase, StallCause, StepOutcome};
+use crate::event::{Healer, Phase, StallCause, StepOutcome};
 use crate::model::{ClientBehaviour, Interval, ObjectiveKind, RunState, Verdict};
 use chrono::{DateTime, Utc};
 
@@ -317,6 +317,25 @@ fn passed(a: &Analysis) -> String {
         })
         .collect();
     format!("every objective met: {}", figures.join(", "))
+}
+
+/// Who heals in place of the runner.
+#[must_use]
+pub fn healer(by: Healer) -> &'static str {
+    match by {
+        Healer::Guardian => "guardian",
+        Healer::Recover => "recover",
+    }
+}
+
+/// ` by the guardian`, if it was not the runner.
+#[must_use]
+pub fn healed_by(by: Option<Healer>) -> &'static str {
+    match by {
+        Some(Healer::Guardian) => " by the guardian",
+        Some(Healer::Recover) => " by `recover`",
+        None => "",
+    }
 }
 
 /// A phase's name.

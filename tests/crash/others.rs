@@ -199,5 +199,11 @@ fn the_record_of_a_run_that_was_taken_over_verifies() {
     assert!(stored.cut.is_none() && stored.problems.is_empty(), "{:?} {:?}", stored.cut, stored.problems);
     let taken = |e: &&Event| matches!(e.what, What::TakenOver { .. });
     assert_eq!(stored.events.iter().filter(taken).count(), 1);
+    let said = place.blackstart(&["analyze", &place.run_dir().to_string_lossy()]).code(4).said;
+    for words in ["the runner died; its guardian took over", "by the guardian", "byte for byte"] {
+        assert!(said.contains(words), "nobody says `{words}`: {said}");
+    }
+    let json = std::fs::read_to_string(place.run_dir().join("report.json")).unwrap();
+    assert!(json.contains("\"healed_by\": \"guardian\""), "{json}");
     assert!(Journal::reopen(&place.run_dir(), blackstart::clock::Clock::System).is_ok(), "somebody still holds it");
 }

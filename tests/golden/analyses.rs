@@ -88,6 +88,7 @@ pub fn failback() -> Analysis {
         effect: "the leader is pg1".to_owned(),
         healed: true,
         healed_at: None,
+        healed_by: None,
         by_hand: String::new(),
     });
     a.timeline.push(Mark { name: "fault".to_owned(), of: "failback".to_owned(), at: at(60 * S, 30 * MS) });

@@ -380,6 +380,7 @@ fn fault() -> FaultResult {
         effect: "no process of 5 is left".to_owned(),
         healed: true,
         healed_at: Some(At { low: 47_012 * MS, best: 50_000 * MS, high: 53_371 * MS }),
+        healed_by: None,
         by_hand: "drills/staging/patroni/start.sh pg1".to_owned(),
     }
 }

@@ -293,6 +293,7 @@ fn fault(f: &a::FaultResult) -> Fault {
         effect: f.effect.clone(),
         healed: f.healed,
         healed_at: f.healed_at.map(at),
+        healed_by: f.healed_by.map(words::healer),
         by_hand: f.by_hand.clone(),
     }
 }

@@ -431,6 +431,9 @@ struct Fault {
     effect: String,
     healed: bool,
     healed_at: Option<Bar>,
+    /// `guardian` or `recover`, if somebody healed it in place of the runner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    healed_by: Option<&'static str>,
     by_hand: String,
 }
 
