@@ -29,6 +29,7 @@ WANTED=(
   mmdebstrap:/usr/bin/mmdebstrap
   qemu-system-x86:/usr/bin/qemu-system-x86_64
   util-linux:/usr/bin/setpriv
+  libfaketime:/usr/share/doc/libfaketime
   docker.io:/usr/sbin/dockerd
   busybox-static:/usr/bin/busybox
   mount:/usr/bin/mount

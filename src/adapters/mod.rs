@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
+pub mod certificate;
 pub mod containers;
 pub mod disk;
 pub mod guardian;
@@ -119,6 +120,20 @@ pub trait Processes: Send + Sync {
     /// `Refused` if not.
     fn may_signal(&self, who: &ProcessIdentity) -> Result<(), AdapterError> {
         self.state(who).map(|_| ())
+    }
+    /// Has it loaded a library of such a name?
+    ///
+    /// # Errors
+    /// `Missing` if it is gone; `Refused` if we may not look.
+    fn has_loaded(&self, who: &ProcessIdentity, library: &str) -> Result<bool, AdapterError> {
+        Err(AdapterError::Missing(format!("nobody knows whether pid {} has loaded {library}", who.pid)))
+    }
+    /// A variable of the environment that it was started with.
+    ///
+    /// # Errors
+    /// `Missing` if it is gone; `Refused` if we may not look.
+    fn variable(&self, who: &ProcessIdentity, name: &str) -> Result<Option<String>, AdapterError> {
+        Err(AdapterError::Missing(format!("nobody knows {name} of pid {}", who.pid)))
     }
     /// What it uses now. Worlds whose processes use nothing need not say so.
     ///

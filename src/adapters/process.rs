@@ -87,6 +87,16 @@ impl Processes for SystemProcesses {
         }
     }
 
+    fn has_loaded(&self, who: &ProcessIdentity, library: &str) -> Result<bool, AdapterError> {
+        self.there(who)?;
+        usage::has_loaded(who.pid, library)
+    }
+
+    fn variable(&self, who: &ProcessIdentity, name: &str) -> Result<Option<String>, AdapterError> {
+        self.there(who)?;
+        usage::variable(who.pid, name)
+    }
+
     fn usage(&self, who: &ProcessIdentity) -> Result<Usage, AdapterError> {
         self.there(who)?;
         usage::usage(who.pid)

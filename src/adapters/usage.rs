@@ -101,6 +101,21 @@ pub(super) fn set_file_limit(pid: i32, limit: FileLimit) -> Result<(), AdapterEr
     })
 }
 
+/// Does the file name of something that it has mapped begin with this?
+pub(super) fn has_loaded(pid: i32, library: &str) -> Result<bool, AdapterError> {
+    let maps = read(&format!("/proc/{pid}/maps"))?;
+    let files = maps.lines().filter_map(|line| line.split_ascii_whitespace().nth(5)?.rsplit('/').next());
+    Ok(files.into_iter().any(|file| file.starts_with(library)))
+}
+
+/// A variable of the environment that it was started with.
+pub(super) fn variable(pid: i32, name: &str) -> Result<Option<String>, AdapterError> {
+    let path = format!("/proc/{pid}/environ");
+    let bytes = fs::read(&path).map_err(unreadable(&path))?;
+    let words = bytes.split(|b| *b == 0).map(String::from_utf8_lossy);
+    Ok(words.filter_map(|word| word.strip_prefix(name)?.strip_prefix('=').map(str::to_owned)).next())
+}
+
 /// How many files a process has open.
 pub(super) fn open_files(pid: i32) -> Result<u64, AdapterError> {
     let path = format!("/proc/{pid}/fd");

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::future::Future;
 use thiserror::Error;
 
+mod certificate_expired;
+mod clock_skew;
 mod command;
 pub mod container;
 mod container_disconnect;
@@ -38,6 +40,7 @@ mod process_pause;
 mod process_storm;
 pub(crate) mod service;
 mod service_stop;
+pub(crate) mod swap;
 mod tcp_bandwidth;
 mod tcp_black_hole;
 mod tcp_half_open;
@@ -49,6 +52,8 @@ mod tcp_slow_close;
 #[cfg(test)]
 mod tests;
 
+pub use certificate_expired::CertificateExpired;
+pub use clock_skew::{ClockSkew, Way};
 pub use command::CommandFault;
 pub use container_disconnect::ContainerDisconnect;
 pub use container_kill::ContainerKill;
@@ -406,6 +411,8 @@ faults! {
     CpuPressure(CpuPressure) = "cpu_pressure",
     MemoryPressure(MemoryPressure) = "memory_pressure",
     DescriptorPressure(DescriptorPressure) = "descriptor_pressure",
+    ClockSkew(ClockSkew) = "clock_skew",
+    CertificateExpired(CertificateExpired) = "certificate_expired",
     TcpLatency(TcpLatency) = "tcp_latency",
     TcpBandwidth(TcpBandwidth) = "tcp_bandwidth",
     TcpBlackHole(TcpBlackHole) = "tcp_black_hole",

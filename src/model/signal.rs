@@ -20,6 +20,8 @@ pub struct SignalName(&'static str);
 impl SignalName {
     /// Ends a process at once.
     pub const KILL: Self = Self("KILL");
+    /// Makes many servers read their files again.
+    pub const HUP: Self = Self("HUP");
 
     /// Its name without `SIG`.
     #[must_use]

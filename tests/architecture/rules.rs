@@ -133,6 +133,8 @@ fn clients(source: &Source) -> Complaints {
         "tokio_postgres_rustls",
         "rustls",
         "axum",
+        "rcgen",
+        "x509_parser",
     ];
     all(source, &source.product, &crates, "only adapters name client crates")
 }

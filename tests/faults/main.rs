@@ -14,4 +14,5 @@ mod process;
 mod proxy;
 mod service;
 mod several;
+mod skew;
 mod support;

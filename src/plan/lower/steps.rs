@@ -180,6 +180,12 @@ impl Lower<'_> {
             let at = ast.value.find_text(alive).unwrap_or(ast.value.region);
             target_of_kind(cx, alive, at, fault.target_kinds(), "`alive` looks at");
         }
+        if let FaultSpec::CertificateExpired(certificate) = &fault
+            && let Some(notify) = &certificate.notify
+        {
+            let at = ast.value.find_text(notify.name()).unwrap_or(ast.value.region);
+            target_of_kind(cx, notify.name(), at, &["process", "service"], "`notify` signals");
+        }
         let way_back = way_back.flatten();
         let acknowledged = acknowledge::check(cx, ast, &fault, way_back.as_deref());
         let at_most = at_most.flatten();
