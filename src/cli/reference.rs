@@ -100,6 +100,7 @@ fn named(name: &str) -> &str {
         "WayBack" => "way back",
         "SignalName" => "signal",
         "Manager" => "`system` or `user`",
+        "Way" => "`ahead` or `behind`",
         "Percent" => "share",
         "ClientSpec" => "client",
         "ProbeSpec" => "probe",
