@@ -164,7 +164,8 @@ async fn who_waits_goes_on_at_once_and_an_open_file_is_not_lost() {
     let fault = injected(&place, disturb(json!({"delay": "100s", "operations": ["write"]}))).await;
     let path = data.join("new");
     let writer = std::thread::spawn(move || {
-        let mut file = std::fs::OpenOptions::new().read(true).write(true).create(true).open(path).unwrap();
+        let mut file =
+            std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path).unwrap();
         file.write_all(b"late").unwrap();
         file
     });

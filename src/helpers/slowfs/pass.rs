@@ -184,10 +184,15 @@ fn when(time: Option<TimeOrNow>) -> Timespec {
     }
 }
 
+/// Several steps as one, each of which may fail.
+fn tried<T>(steps: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    steps()
+}
+
 /// Hands a result to a reply.
 macro_rules! answer {
     ($reply:expr, $result:expr, $value:pat => $good:expr) => {
-        match (|| -> io::Result<_> { $result })() {
+        match tried(|| $result) {
             Ok($value) => $good,
             Err(error) => $reply.error(error.into()),
         }
