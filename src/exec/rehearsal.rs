@@ -5,7 +5,7 @@ use super::drill::Drill;
 use super::scene::Scene;
 use crate::adapters::{AdapterError, Fut, Vault};
 use crate::faults::{Cx, FaultError, FaultSpec, Scope, journaled};
-use crate::model::{FaultId, PinnedTarget, Reference, TargetRef};
+use crate::model::{FaultId, PinnedTarget, Reference, TargetRef, TargetSpec};
 use crate::plan::{StepPlan, Verb};
 use std::path::PathBuf;
 
@@ -23,6 +23,10 @@ impl Scope for Rehearsal<'_> {
 
     fn url(&self, target: &TargetRef) -> Result<String, String> {
         self.0.url(target)
+    }
+
+    fn spec(&self, target: &TargetRef) -> Result<TargetSpec, String> {
+        self.0.spec(target)
     }
 
     fn base(&self) -> PathBuf {
@@ -66,13 +70,15 @@ impl Drill<'_> {
             match &step.verb {
                 Verb::Inject(inject) if step.when.is_none() => {
                     let id = FaultId(step.id.to_string());
-                    if let Err(error) = self.prepared_once(&id, &inject.fault).await
-                        && hinders(&error, strict)
-                    {
-                        reasons.push(format!(
-                            "{}:{}: `{id}` could not be injected: {error}",
-                            step.place.file, step.place.line
-                        ));
+                    for fault in inject.faults() {
+                        if let Err(error) = self.prepared_once(&id, fault).await
+                            && hinders(&error, strict)
+                        {
+                            reasons.push(format!(
+                                "{}:{}: `{id}` could not be injected: {error}",
+                                step.place.file, step.place.line
+                            ));
+                        }
                     }
                     Strict::No
                 }

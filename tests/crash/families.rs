@@ -2,9 +2,10 @@
 //! `outage:` whose fault it is, what has to be there before (in the place's folder; everything that a file `*pid` names is
 //! killed at the end), and a look for what is still broken.
 
-use crate::place::Place;
+use crate::place::{Place, run_id};
 use crate::sweep::sweep;
 use blackstart::adapters::ProcessState;
+use blackstart::model::{Owner, RunId};
 
 /// A fault family.
 pub struct Family {
@@ -61,8 +62,32 @@ const READ_ONLY: &str = "  disk: {directory: {path: ./disk}}\nOUTAGE:\n  - {id: 
      disk}}, deadline: 5m}\n";
 const IO: &str = "  data: {directory: {path: ./data}}\nOUTAGE:\n  - {id: fault, inject: {disk_io: {target: data, \
      operations: [fsync], delay: 20ms}}, deadline: 5m}\n";
+const SERVICE: &str = "  web: {service: {pidfile: pid, start: {command: [./start.sh]}, patience: 300ms}}\nOUTAGE:\n  - \
+     {id: fault, inject: {service_stop: {target: web}}, deadline: 5m}\n";
+const FILES: &str = "  - {id: fault, inject: {descriptor_pressure: {target: victim, files: 64}}, deadline: 5m}\n";
+const CPU: &str = "  here: {host: {}}\nOUTAGE:\n  - {id: fault, inject: {cpu_pressure: {target: here, workers: 1, load: 5%}}, \
+     deadline: 5m}\n";
+const PARTS: &str = "  other: {process: {pidfile: 2pid}}\nOUTAGE:\n  - {id: fault, inject: {process_pause: {target: [victim, \
+     other]}}, deadline: 5m}\n";
 
 families! {
+    service_stop: SERVICE, Place::victim, not_running;
+    descriptor_pressure: FILES, Place::victim, |place| {
+        let limit = place.process("pid").map(|who| place.world.processes.file_limit(&who).unwrap());
+        limit.filter(|limit| limit.soft == 64).map(|limit| format!("{limit:?}"))
+    };
+    cpu_pressure: CPU, Place::victim, |place| {
+        let owner = Owner { run: RunId(run_id(place.folder())), fault: "fault".into() };
+        let left = place.world.helpers.find(&owner).unwrap();
+        (!left.is_empty()).then(|| format!("{left:?}"))
+    };
+    /// A fault on two targets is two faults in the record.
+    several_targets: PARTS, two_victims, |place| {
+        not_running(place).or_else(|| match place.state("2pid") {
+            Some(ProcessState::Running) => None,
+            other => Some(format!("the other one is {other:?}")),
+        })
+    };
     process_pause: PAUSE, Place::victim, not_running;
     process_kill: KILL, Place::victim, not_running;
     command: COMMAND, Place::victim, |place| (place.path("a").exists() || place.path("b").exists()).then(|| "a flag".to_owned());
@@ -76,6 +101,11 @@ families! {
     disk_io: IO, file, covered;
     /// Two faults on the same target, healed newest first.
     two_faults: TWO, Place::victim, not_running;
+}
+
+fn two_victims(place: &Place) {
+    place.victim();
+    assert_eq!(place.sh("sleep 3600 >/dev/null 2>&1 </dev/null & echo $! > 2pid").code, 0);
 }
 
 /// The victim must run.

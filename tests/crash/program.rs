@@ -3,7 +3,7 @@
 //! run's observer and from the world that the run is given. It is this test binary again, with another environment.
 
 use blackstart::adapters::{
-    AdapterError, Command, CommandOutput, Commands, Fut, Held, ProcessState, Processes, World, host,
+    AdapterError, Command, CommandOutput, Commands, Fut, Held, ProcessState, Processes, World, host, usage,
 };
 use blackstart::config::Config;
 use blackstart::event::{Event, HostSeal, What};
@@ -194,6 +194,24 @@ impl Processes for Acts<dyn Processes> {
     }
     fn descendants(&self, who: &ProcessIdentity) -> Result<Vec<ProcessIdentity>, AdapterError> {
         self.1.descendants(who)
+    }
+    fn usage(&self, who: &ProcessIdentity) -> Result<usage::Usage, AdapterError> {
+        self.1.usage(who)
+    }
+    fn file_limit(&self, who: &ProcessIdentity) -> Result<usage::FileLimit, AdapterError> {
+        self.1.file_limit(who)
+    }
+    fn open_files(&self, who: &ProcessIdentity) -> Result<u64, AdapterError> {
+        self.1.open_files(who)
+    }
+    fn set_file_limit(&self, who: &ProcessIdentity, limit: usage::FileLimit) -> Result<(), AdapterError> {
+        self.0.act(|| self.1.set_file_limit(who, limit))
+    }
+    fn has_loaded(&self, who: &ProcessIdentity, library: &str) -> Result<bool, AdapterError> {
+        self.1.has_loaded(who, library)
+    }
+    fn variable(&self, who: &ProcessIdentity, name: &str) -> Result<Option<String>, AdapterError> {
+        self.1.variable(who, name)
     }
 }
 
