@@ -82,6 +82,7 @@ fn look(reports: &Path) -> Vec<Finding> {
         state_folder(),
         staging_ports(),
         netem(&clock),
+        tbf(&clock),
         nftables(&clock),
         docker(),
         cgroups(),
@@ -198,12 +199,26 @@ fn staging_ports() -> Finding {
 
 fn netem(clock: &Clock) -> Finding {
     let try_it = ["unshare", "-n", "tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"];
-    tried("tc netem", "delay and loss", &try_it, clock, "apt-get install iproute2, and a kernel with sch_netem")
+    let mend = "apt-get install iproute2, and a kernel with sch_netem; until then the proxy makes delays";
+    tried("tc netem", "bad lines (network_netem)", &try_it, clock, mend)
+}
+
+fn tbf(clock: &Clock) -> Finding {
+    let rate = ["tbf", "rate", "1mbit", "burst", "16kb", "latency", "50ms"];
+    let try_it = [&["unshare", "-n", "tc", "qdisc", "add", "dev", "lo", "root"], &rate[..]].concat();
+    let mend = "apt-get install iproute2, and a kernel with sch_tbf";
+    tried("tc tbf", "bandwidth limits (network_rate)", &try_it, clock, mend)
 }
 
 fn nftables(clock: &Clock) -> Finding {
     let try_it = ["unshare", "-n", "nft", "add", "table", "inet", "blackstart_look"];
-    tried("nft", "cutting packets", &try_it, clock, "apt-get install nftables, and a kernel with nf_tables")
+    tried(
+        "nft",
+        "cutting, dropping and refusing packets",
+        &try_it,
+        clock,
+        "apt-get install nftables, and a kernel with nf_tables",
+    )
 }
 
 /// Tries it in a network namespace of its own, so that nothing here changes.

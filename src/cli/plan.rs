@@ -34,30 +34,33 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
     }
     let plans: Vec<Plan> = loaded.files.into_iter().flat_map(|file| file.plans).map(|drill| drill.plan).collect();
     let explained = explain(&plans)?;
+    let texts = explained.iter().map(|(explained, _)| explained);
     match args.output {
-        Output::Json => terminal.say(&format!("{:#}", json!({ "plans": explained }))),
-        Output::Human | Output::Plain if args.permissions => {
-            explained.iter().for_each(|e| terminal.say(&permissions(e)))
-        }
-        Output::Human | Output::Plain => explained.iter().for_each(|e| terminal.say(&e.text())),
+        Output::Json => terminal.say(&format!("{:#}", json!({ "plans": texts.collect::<Vec<_>>() }))),
+        Output::Human | Output::Plain if args.permissions => texts.for_each(|e| terminal.say(&permissions(e))),
+        Output::Human | Output::Plain => texts.for_each(|e| terminal.say(&e.text())),
     }
     let mut exit = Exit::Pass;
-    for (plan, explained) in plans.iter().zip(&explained) {
-        for why in missing(plan, explained) {
+    for (plan, (explained, unavailable)) in plans.iter().zip(&explained) {
+        let unavailable = unavailable.iter().map(|why| format!("{}: {why}", explained.drill));
+        let unavailable = unavailable.map(|why| Complaint::new(Exit::Preflight, why));
+        for why in missing(plan, explained).into_iter().chain(unavailable) {
             exit = exit.merge(terminal.complain(&why));
         }
     }
     Ok(exit)
 }
 
-fn explain(plans: &[Plan]) -> Result<Vec<Explanation>, Complaint> {
+/// Each plan in words, and the faults in it that this machine cannot inject.
+fn explain(plans: &[Plan]) -> Result<Vec<(Explanation, Vec<String>)>, Complaint> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Complaint::new(Exit::Internal, format!("cannot start the runtime: {e}")))?;
     let world = World::system();
     Ok(runtime.block_on(async {
         let mut explained = Vec::new();
         for plan in plans {
-            explained.push(plan::explain(plan, &exec::look(plan, &world).await));
+            let text = plan::explain(plan, &exec::look(plan, &world).await);
+            explained.push((text, exec::unavailable(plan, &world).await));
         }
         explained
     }))

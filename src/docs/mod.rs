@@ -49,6 +49,8 @@ pub mod decisions {
         d006_a_guardian_without_a_stand_in;
         #[doc = include_str!("decisions/007_a_fault_on_several_targets_is_several_faults.md")]
         d007_a_fault_on_several_targets_is_several_faults;
+        #[doc = include_str!("decisions/008_rules_in_a_namespace.md")]
+        d008_rules_in_a_namespace;
         #[doc = include_str!("decisions/010_a_file_system_that_passes_through.md")]
         d010_a_file_system_that_passes_through;
         #[doc = include_str!("decisions/011_a_docker_client_of_our_own.md")]

@@ -47,6 +47,7 @@ pub use ask::{Answer, AnswerFile, Answers, Nobody};
 pub use guardian::Guarding;
 pub use kill_switch::{KillSwitch, engage, release};
 pub use options::{Embedded, Finished, Limits, Observer, RunError, RunOptions, Silent, new_run_id};
+pub use preflight::unavailable;
 pub use recover::{Recovered, StillOpen, recover};
 pub use residue::{Left, left_behind};
 pub use run::run;

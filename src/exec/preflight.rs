@@ -97,6 +97,7 @@ impl Drill<'_> {
             let wrong = self.world.clock.stamp().wall.year() < 2024;
             reasons.extend(wrong.then(|| "the wall clock is wrong: it stands before 2024".to_owned()));
         }
+        reasons.extend(unavailable(self.plan, self.world).await);
         if let Err(unread) = self.unless_stopped(secrets::read(&self.scene, &self.record.redactor)).await? {
             // One that the staging writes is read once it is up.
             let later = |name: &str| self.scene.sources().get(name).is_some_and(secrets::needs_staging);
@@ -105,6 +106,25 @@ impl Drill<'_> {
         }
         if reasons.is_empty() { Ok(()) } else { Err(Broken::Preflight(reasons)) }
     }
+}
+
+/// Faults that this machine cannot inject at all, each with its step and why. Changes nothing.
+pub async fn unavailable(plan: &Plan, world: &World) -> Vec<String> {
+    let mut found = Vec::new();
+    let steps = [&plan.steady, &plan.outage, &plan.failover, &plan.restore, &plan.verify];
+    let mut todo: Vec<&StepPlan> = steps.into_iter().flatten().collect();
+    while let Some(step) = todo.pop() {
+        match &step.verb {
+            Verb::Inject(inject) => {
+                let why = inject.fault.unavailable(world).await;
+                found.extend(why.map(|why| format!("`{}`: {} is {why}", step.id, inject.fault.kind())));
+            }
+            Verb::Parallel(steps) => todo.extend(steps),
+            _ => {}
+        }
+    }
+    found.sort();
+    found
 }
 
 fn descriptors(plan: &Plan) -> Option<String> {

@@ -190,6 +190,11 @@ pub trait Fault: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sy
     fn irreversible(&self) -> bool {
         matches!(Self::REVERSIBILITY, Reversibility::Irreversible)
     }
+    /// Why this machine cannot inject it at all; none if it can, or if only the injection can tell. Changes nothing.
+    fn unavailable(&self, world: &World) -> impl Future<Output = Option<String>> + Send {
+        let _able = world;
+        std::future::ready(None)
+    }
     /// What faults of this kind have left on this host, whoever injected them, with no record needed.
     fn residue(world: &World) -> impl Future<Output = Vec<Residue>> + Send {
         let _nothing = world;
@@ -274,6 +279,10 @@ macro_rules! faults {
             #[must_use]
             pub fn reversibility(&self) -> Reversibility {
                 match self { $(Self::$variant(_) => <$ty as Fault>::REVERSIBILITY),+ }
+            }
+            /// See [`Fault::unavailable`].
+            pub async fn unavailable(&self, world: &World) -> Option<String> {
+                match self { $(Self::$variant(f) => f.unavailable(world).await),+ }
             }
             /// See [`Fault::prepare`].
             ///

@@ -2,6 +2,7 @@
 
 use super::network::qdisc;
 use super::{Cx, Fault, FaultError, Look, Reversibility};
+use crate::adapters::World;
 use crate::model::{Dur, Percent, TargetRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,11 @@ impl Fault for NetworkNetem {
 
     fn way_back(&self) -> String {
         "its queueing discipline is removed, and the kernel puts its default back".to_owned()
+    }
+
+    async fn unavailable(&self, world: &World) -> Option<String> {
+        self.complete().ok()?;
+        qdisc::unavailable(&self.words(), world).await
     }
 
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Self::Undo, FaultError> {

@@ -2,6 +2,7 @@
 
 use super::network::qdisc;
 use super::{Cx, Fault, FaultError, Look, Reversibility};
+use crate::adapters::World;
 use crate::model::{Bandwidth, Dur, Size, TargetRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,10 @@ impl Fault for NetworkRate {
 
     fn way_back(&self) -> String {
         "its queueing discipline is removed, and the kernel puts its default back".to_owned()
+    }
+
+    async fn unavailable(&self, world: &World) -> Option<String> {
+        qdisc::unavailable(&self.words(1500), world).await
     }
 
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Self::Undo, FaultError> {

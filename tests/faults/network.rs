@@ -7,6 +7,7 @@ use crate::support::{Place, conforms, fault, heals_a_replaced_target, heals_what
 use blackstart::faults::{FaultSpec, PreparedFault};
 use lab::{Lab, Netns, answers, arrives, find, sh};
 use serde_json::json;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// A lab, a place whose target `line` is the end `a` of the cable.
@@ -326,7 +327,38 @@ async fn a_bad_line_is_healed_or_said_to_be_unavailable() {
         heals_a_replaced_target(&place, &spec, || lab.replace()).await;
         return;
     }
-    let why = refused(&spec, &place).await;
+    let why = spec.unavailable(&place.world).await.expect("said before anything is touched");
+    assert_eq!(refused(&spec, &place).await, why);
     assert_eq!(why, "unavailable, because this kernel has no netem (sch_netem); use the proxy for delays");
     assert_eq!(lab.a.sh("tc qdisc show; ip link show"), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_this_machine_can_do_is_not_unavailable() {
+    let (place, _lab) = with_lab(Some("a0"));
+    for spec in [rate(), partition()] {
+        assert_eq!(spec.unavailable(&place.world).await, None);
+    }
+}
+
+#[test]
+fn a_plan_and_a_run_say_what_this_kernel_has_not_and_touch_nothing() {
+    use crate::support::blackstart;
+    let place = tempfile::tempdir_in("/var/tmp").unwrap();
+    let at = |name: &str| place.path().join(name);
+    let machine = Netns::at(at("machine.net"));
+    std::fs::write(at("blackstart.yaml"), "environments: {lab: {namespaces: [machine.net]}}\n").unwrap();
+    let drill = "drill: bad-line\nenvironment: lab\ntargets:\n  line: {network: {namespace: ./machine.net, interface: lo}}\n\
+                 outage:\n  - {id: worse, inject: {network_netem: {target: line, delay: 1ms}}}\n";
+    std::fs::write(at("drill.yaml"), drill).unwrap();
+    let has =
+        Command::new("unshare").args(["-n", "tc", "qdisc", "add", "dev", "lo", "root", "netem"]).output().unwrap();
+    for verb in ["plan", "run"] {
+        let output = blackstart(place.path()).arg(verb).arg(at("drill.yaml")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).replace('\n', " ");
+        let wanted = "`worse`: network_netem is unavailable, because this kernel has no netem";
+        assert_eq!(output.status.code() == Some(69), !has.status.success(), "{verb}: {said}");
+        assert_eq!(said.contains(wanted), !has.status.success(), "{verb}: {said}");
+    }
+    assert!(machine.sh("tc qdisc show dev lo").starts_with("qdisc noqueue 0:"));
 }

@@ -21,7 +21,7 @@ if [ ! -e /var/lib/first-boot ]; then
   systemctl start victim.service
   blackstart install-recovery
   look before
-  blackstart doctor | grep -E 'netem|nft'
+  blackstart doctor | grep -E 'netem|tbf|nft'
   # Kept by the disk before the reset, which comes later and without a warning.
   touch /var/lib/first-boot
   sync

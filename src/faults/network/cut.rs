@@ -3,7 +3,7 @@
 
 use super::rules::{self, Direction, Net, Protocol, Traffic, Verdict};
 use super::{Site, settled, site, table};
-use crate::adapters::{AdapterError, NamespaceIdentity};
+use crate::adapters::{AdapterError, NamespaceIdentity, World};
 use crate::faults::{Cx, FaultError, Look};
 use crate::model::{TargetRef, Template};
 use schemars::JsonSchema;
@@ -220,6 +220,11 @@ pub fn touched(undo: &Undo) -> Vec<String> {
     vec![undo.namespace.shown()]
 }
 
+pub fn unavailable(world: &World) -> Option<String> {
+    let missing = world.commands.find("nft").is_err();
+    missing.then(|| "unavailable, because `nft` is not there (Debian: nftables)".to_owned())
+}
+
 pub fn permissions() -> Vec<String> {
     vec![
         "CAP_NET_ADMIN".to_owned(),
@@ -294,6 +299,10 @@ macro_rules! filter {
 
             fn way_back(&self) -> String {
                 "its nftables table is deleted".to_owned()
+            }
+
+            async fn unavailable(&self, world: &World) -> Option<String> {
+                crate::faults::network::cut::unavailable(world)
             }
 
             async fn prepare(&self, cx: &Cx<'_>) -> Result<Self::Undo, FaultError> {

@@ -3,7 +3,7 @@
 
 use super::{settled, site};
 use crate::adapters::network::Qdisc;
-use crate::adapters::{AdapterError, NamespaceIdentity};
+use crate::adapters::{AdapterError, NamespaceIdentity, World};
 use crate::faults::{Cx, FaultError, Look};
 use crate::model::TargetRef;
 use serde::{Deserialize, Serialize};
@@ -72,25 +72,29 @@ pub async fn prepare(
     let link = links.into_iter().find(|link| link.name == interface);
     let link = link.ok_or_else(|| FaultError::NothingToBreak(format!("the interface `{interface}` is gone")))?;
     let words = words(link.mtu);
-    unavailable(&words, cx).await?;
+    if let Some(why) = unavailable(&words, cx.world).await {
+        return Err(FaultError::World(AdapterError::Missing(why)));
+    }
     let (tag, index) = (cx.owner.tag(), link.index);
     let handle = handle(&tag);
     Ok(Undo { namespace: site.namespace, interface, index, tag, handle, words, before })
 }
 
-/// What this kernel does not have is said before anything is touched.
-async fn unavailable(words: &[String], cx: &Cx<'_>) -> Result<(), FaultError> {
-    let (network, words) = (&cx.world.network, words.iter().map(String::as_str).collect::<Vec<_>>());
-    let Err(error) = network.has_qdisc(&words).await else { return Ok(()) };
-    if network.has_qdisc(&["pfifo"]).await.is_err() {
-        // This user may not try anything out; the injection will tell.
-        return Ok(());
+/// Why this machine has no such queueing discipline; tried out where nothing is touched. None also when this user may
+/// not try anything out: then the injection will tell.
+pub async fn unavailable(words: &[String], world: &World) -> Option<String> {
+    for tool in ["tc", "ip"] {
+        if world.commands.find(tool).is_err() {
+            return Some(format!("unavailable, because `{tool}` is not there (Debian: iproute2)"));
+        }
     }
-    if words.first() == Some(&"netem") && network.has_qdisc(&["netem", "delay", "1ms"]).await.is_err() {
-        let text = "unavailable, because this kernel has no netem (sch_netem); use the proxy for delays";
-        return Err(FaultError::World(AdapterError::Missing(text.to_owned())));
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let error = world.network.has_qdisc(&words).await.err()?;
+    world.network.has_qdisc(&["pfifo"]).await.ok()?;
+    if words.first() == Some(&"netem") && world.network.has_qdisc(&["netem", "delay", "1ms"]).await.is_err() {
+        return Some("unavailable, because this kernel has no netem (sch_netem); use the proxy for delays".to_owned());
     }
-    Err(error.into())
+    Some(format!("unavailable, because the kernel refuses it: {error}"))
 }
 
 /// The interface with this number, or of this name if that number is gone, in any namespace where it can be.
