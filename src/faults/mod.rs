@@ -218,7 +218,6 @@ macro_rules! faults {
     ($($variant:ident($ty:ty) = $key:literal),+ $(,)?) => {
         /// A fault of any kind: closed, so every match is exhaustive.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-        #[expect(clippy::large_enum_variant, reason = "a drill has a few faults; the struct itself is the fault")]
         pub enum FaultSpec {
             $(#[doc = $key] #[serde(rename = $key)] $variant($ty)),+
         }
@@ -301,7 +300,6 @@ macro_rules! faults {
 
         /// What heals a fault of any kind.
         #[derive(Serialize, Deserialize)]
-        #[expect(clippy::large_enum_variant, reason = "a drill has a few faults")]
         pub enum FaultUndo {
             $(#[doc = $key] #[serde(rename = $key)] $variant(<$ty as Fault>::Undo)),+
         }
