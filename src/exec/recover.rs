@@ -9,13 +9,13 @@ use super::redact::Redactor;
 use super::scene::Scene;
 use super::secrets;
 use super::staging;
-use crate::adapters::{ProcessState, World, host, under_way};
+use crate::adapters::{ProcessState, Vault, World, host, under_way};
 use crate::clock::Clock;
 use crate::event::{Event, FaultIntent, Healer, What};
 use crate::faults::{self, PreparedFault};
 use crate::journal::state::{Index, OpenRun};
 use crate::journal::{self, Held, Journal, JournalError, LeftUp, open_faults};
-use crate::model::{FaultId, RunId, RunState, Span};
+use crate::model::{FaultId, Owner, RunId, RunState, Span};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -66,7 +66,7 @@ pub async fn recover(
     let mut all = Vec::new();
     for entry in index.list()?.into_iter().rev() {
         let why = "the runner died".to_owned();
-        let mender = Mender { world, limits, observer: &observer, by: Healer::Recover, why };
+        let mender = Mender { world, limits, state_dir, observer: &observer, by: Healer::Recover, why };
         let mut recovered = mender.mend(&entry, &[]).await;
         if recovered.error.is_none() && recovered.open.is_empty() {
             recovered.error = index.remove(&entry.run).err().map(|e| e.to_string());
@@ -95,6 +95,8 @@ pub(super) fn prepared(
 pub(super) struct Mender<'a> {
     pub world: &'a World,
     pub limits: &'a Limits,
+    /// Where bytes are kept that must be put back.
+    pub state_dir: &'a Path,
     pub observer: &'a Arc<dyn Observer>,
     pub by: Healer,
     /// Why it must.
@@ -178,10 +180,33 @@ impl Mender<'_> {
             let state = if open.is_empty() { RunState::Aborted } else { RunState::Dirty };
             let _said = notes.note(What::RunEnded { state, open, error: None });
         }
+        self.forget(&taken, &recovered);
         let unwritten = taken.unwritten.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let unwritten = unwritten.map(|why| format!("what was done could not be written down: {why}"));
         recovered.error = recovered.error.or(unwritten);
         recovered
+    }
+
+    /// What the runner kept and had no time to erase: of faults that are healed, and of those that it never came to
+    /// inject. Nothing is erased as long as the record may have lost something.
+    fn forget(&self, taken: &Taken, recovered: &Recovered) {
+        let unwritten = taken.unwritten.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if taken.journal.is_none() || unwritten {
+            return;
+        }
+        let vault = Vault::at(self.state_dir);
+        let faults = taken.events.iter().flat_map(|event| match &event.what {
+            What::FaultIntent(intent) => vec![intent.fault.clone()],
+            What::RunStarted(start) => {
+                let injected = start.steps.iter().filter(|step| step.verb == "inject");
+                injected.map(|step| FaultId(step.id.to_string())).collect()
+            }
+            _ => Vec::new(),
+        });
+        for fault in faults.filter(|fault| !recovered.open.iter().any(|open| open.fault == *fault)) {
+            // What cannot be erased is seen by `status`.
+            drop(vault.erase(&Owner { run: recovered.run.clone(), fault }));
+        }
     }
 
     /// Takes the record in hand. One that cannot be written, or is damaged, is still read as far as it goes.

@@ -101,7 +101,8 @@ async fn take_over(hello: &Hello, lease: &Lease, cause: &Cause, world: &World, o
         why = format!("{why}; {alive}");
     }
     let entry = OpenRun { run: hello.run.clone(), dir: hello.dir.clone() };
-    let mender = Mender { world, limits: &hello.limits, observer: &observer, by: Healer::Guardian, why };
+    let state_dir = hello.state_dir.as_path();
+    let mender = Mender { world, limits: &hello.limits, state_dir, observer: &observer, by: Healer::Guardian, why };
     let mut recovered = mender.mend(&entry, &lease.open()).await;
     if recovered.error.is_none() && recovered.open.is_empty() {
         recovered.error = Index::at(&hello.state_dir).remove(&entry.run).err().map(|e| e.to_string());
