@@ -1,6 +1,7 @@
 //! What a world has not: every call says so. The simulation has no files, no packet filter and no containers.
 
 use super::proxy::{Ask, Attempt, Attempted, Outcome, Proxies, Said};
+use super::resolver::{Resolved, ResolverAsk, ResolverState, Resolvers};
 use super::{
     AdapterError, Command, CommandOutput, Containers, FileState, Files, Fut, Helpers, NamespaceIdentity, Network,
     NetworkPlace,
@@ -136,5 +137,29 @@ impl Proxies for Absent {
 
     fn attempt<'a>(&'a self, _: &'a str, _: Attempt) -> Fut<'a, Attempted> {
         Box::pin(async { Attempted { outcome: Outcome::Refused, back: 0, took: Duration::ZERO } })
+    }
+}
+
+impl Resolvers for Absent {
+    fn ask<'a>(&'a self, _: &'a Path, _: &'a ResolverAsk) -> Fut<'a, Result<ResolverState, AdapterError>> {
+        Box::pin(async { missing("resolvers") })
+    }
+
+    fn all(&self) -> Vec<std::path::PathBuf> {
+        Vec::new()
+    }
+
+    fn socket(&self, _: &Owner, _: &str) -> Result<std::path::PathBuf, AdapterError> {
+        missing("resolvers")
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: std::net::IpAddr,
+        _: Duration,
+    ) -> Fut<'a, Result<(Resolved, Duration), AdapterError>> {
+        Box::pin(async { missing("resolvers") })
     }
 }

@@ -18,6 +18,7 @@ pub mod host;
 pub mod postgres;
 pub mod pressure;
 pub mod proxy;
+pub mod resolver;
 pub mod usage;
 
 mod absent;
@@ -101,6 +102,8 @@ pub struct World {
     pub containers: Arc<dyn Containers>,
     /// Its TCP proxies of ours.
     pub proxies: Arc<dyn proxy::Proxies>,
+    /// Its resolvers of ours.
+    pub resolvers: Arc<dyn resolver::Resolvers>,
 }
 
 /// Processes of this machine.

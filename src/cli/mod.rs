@@ -23,6 +23,7 @@ mod progress;
 mod proxy;
 mod recover;
 mod reference;
+mod resolver;
 mod run;
 mod schema;
 mod status;
@@ -79,6 +80,8 @@ enum Command {
     Man(man::Args),
     /// A TCP proxy whose connections drills can make slow, stuck or broken
     Proxy(proxy::Args),
+    /// A name server whose answers drills can make fail, slow or wrong
+    Resolver(resolver::Args),
     /// The processes of the embedded staging
     #[command(hide = true)]
     Kv(Box<kv::Kv>),
@@ -135,6 +138,7 @@ impl Command {
             Self::Completions(args) => Ok(completions::run(&args, terminal)),
             Self::Man(args) => man::run(&args, terminal),
             Self::Proxy(args) => proxy::run(&args, terminal),
+            Self::Resolver(args) => resolver::run(&args, terminal),
             Self::Kv(args) => Ok(kv::run(*args)),
             Self::Helper(args) => Ok(helper::run(&args, terminal)),
             Self::Guardian(args) => Ok(guardian::run(&args)),

@@ -1,21 +1,27 @@
-//! The proxies of a drill: started when the staging is up and before targets are found, so that clients go through them;
+//! The proxies and resolvers of a drill: started when the staging is up and before targets are found, so that clients go through them;
 //! ended when the staging goes down. Their faults are in `faults`; what they do without a runner is theirs to do.
 
 use super::drill::{Broken, Drill};
 use super::targets;
 use crate::adapters::World;
 use crate::adapters::proxy::{Ask, Keep, ProxyStart, Said};
+use crate::adapters::resolver::{ResolverAsk, ResolverStart};
 use crate::faults::Cx;
-use crate::model::{Dur, FaultId, Owner, PinnedTarget, ProxyTarget, Reference, RunId, Template};
+use crate::model::{
+    Dur, FaultId, Orphaned, Owner, PinnedTarget, ProxyTarget, Reference, ResolverTarget, RunId, Template,
+};
 use crate::plan::TargetSpec;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A proxy lives so much longer than its drill may take.
 const SPARE: Duration = Duration::from_secs(600);
 /// Without its runner a proxy lives so long.
 const LINGER: Duration = Duration::from_secs(120);
+/// What a resolver knows itself is good for so long, if not given.
+const TTL: Duration = Duration::from_secs(5);
 
 /// Whose the proxies of a run are: known from the run and its folder, so that they are found with no record.
 pub(super) fn owner(run: &RunId, dir: &Path) -> Owner {
@@ -23,15 +29,17 @@ pub(super) fn owner(run: &RunId, dir: &Path) -> Owner {
 }
 
 impl Drill<'_> {
-    /// Does the drill have proxies of its own?
+    /// Does the drill have proxies or resolvers of its own?
     pub fn has_doors(&self) -> bool {
-        self.own_proxies().next().is_some()
+        self.own_doors().next().is_some()
     }
 
-    fn own_proxies(&self) -> impl Iterator<Item = (&String, &ProxyTarget)> {
-        self.scene.target_specs().iter().filter_map(|(name, spec)| match spec {
-            TargetSpec::Proxy(proxy) if proxy.control.is_none() => Some((name, proxy)),
-            _ => None,
+    /// Those that the drill starts itself.
+    fn own_doors(&self) -> impl Iterator<Item = (&String, &TargetSpec)> {
+        self.scene.target_specs().iter().filter(|(_, spec)| match spec {
+            TargetSpec::Proxy(proxy) => proxy.control.is_none(),
+            TargetSpec::Resolver(resolver) => resolver.control.is_none(),
+            _ => false,
         })
     }
 
@@ -39,14 +47,14 @@ impl Drill<'_> {
     pub async fn doors_up(&self) -> Result<(), Broken> {
         let failed = |why: String| Broken::Preflight(vec![why]);
         self.index.add(&self.options.run, &self.dir).map_err(|e| failed(e.to_string()))?;
-        let mut waiting: BTreeMap<_, _> = self.own_proxies().collect();
+        let mut waiting: BTreeMap<_, _> = self.own_doors().collect();
         loop {
             // What cannot be found yet is looked for again when all proxies are up.
             let _not_all_yet = self.unless_stopped(targets::resolve_all(&self.scene)).await?;
             let before = waiting.len();
             let mut why = Vec::new();
-            for (name, proxy) in waiting.clone() {
-                match self.unless_stopped(self.door_up(name, proxy)).await? {
+            for (name, spec) in waiting.clone() {
+                match self.unless_stopped(self.door_up(name, spec)).await? {
                     Ok(()) => {
                         waiting.remove(name);
                     }
@@ -62,44 +70,76 @@ impl Drill<'_> {
         }
     }
 
-    async fn door_up(&self, name: &str, proxy: &ProxyTarget) -> Result<(), String> {
-        let start = self.start_of(name, proxy)?;
-        let parameters = serde_json::to_value(&start).map_err(|e| e.to_string())?;
+    async fn door_up(&self, name: &str, spec: &TargetSpec) -> Result<(), String> {
+        let (owner, kind) = (owner(&self.options.run, &self.dir), spec.kind());
+        let (parameters, control) = match spec {
+            TargetSpec::Proxy(proxy) => {
+                let control = self.world.proxies.socket(&owner, name).map_err(|e| e.to_string())?;
+                (json(&self.start_of_proxy(name, proxy, control.clone())?)?, control)
+            }
+            TargetSpec::Resolver(resolver) => {
+                let control = self.world.resolvers.socket(&owner, name).map_err(|e| e.to_string())?;
+                (json(&self.start_of_resolver(name, resolver, control.clone())?)?, control)
+            }
+            _ => return Err(format!("a target of kind `{kind}` is not started by a drill")),
+        };
         let limit = self.options.limits.staging;
-        let helpers = &self.world.helpers;
-        helpers
-            .start(&owner(&self.options.run, &self.dir), "proxy", &parameters, limit)
-            .await
-            .map_err(|e| e.to_string())?;
-        let fields = fields(&start.control, self.world).await?;
-        let address = fields.get("address").cloned().unwrap_or_default();
-        self.say(format!("target `{name}`: a proxy on {address} leads to {}", start.upstream));
+        self.world.helpers.start(&owner, kind, &parameters, limit).await.map_err(|e| e.to_string())?;
+        let fields = fields(spec, &control, self.world).await?;
+        let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
+        self.say(format!("target `{name}`: a {kind} on {} before {}", field("address"), field("upstream")));
         Ok(())
     }
 
-    fn start_of(&self, name: &str, proxy: &ProxyTarget) -> Result<ProxyStart, String> {
-        let cx = self.scene.cx();
-        let text = |template: &Template| cx.text(template).map_err(|e| e.to_string());
-        let listen = proxy.listen.as_ref().map_or_else(|| Ok("127.0.0.1:0".to_owned()), text)?;
-        let listen = listen.parse().map_err(|_| format!("`{listen}` is no ADDRESS:PORT to listen on"))?;
-        let upstream = text(proxy.upstream.as_ref().ok_or("it has no upstream")?)?;
+    fn start_of_proxy(&self, name: &str, proxy: &ProxyTarget, control: PathBuf) -> Result<ProxyStart, String> {
+        let upstream = self.text(proxy.upstream.as_ref())?.ok_or("it has no upstream")?;
         if upstream.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
             return Err(format!("`{upstream}` is not HOST:PORT"));
         }
-        let fields = BTreeMap::from([("upstream".to_owned(), upstream.clone())]);
-        let (name_, kind) = (name.to_owned(), "proxy".to_owned());
-        self.plan.allows(&PinnedTarget { name: name_, kind, fields, ..PinnedTarget::default() }, &[])?;
-        let control =
-            self.world.proxies.socket(&owner(&self.options.run, &self.dir), name).map_err(|e| e.to_string())?;
-        Ok(ProxyStart { listen, upstream, control, keep: self.keep(proxy)? })
+        self.may_lead_to(name, "proxy", &upstream)?;
+        let (listen, keep) = (self.listen(proxy.listen.as_ref())?, self.keep(proxy.orphaned)?);
+        Ok(ProxyStart { listen, upstream, control, keep })
     }
 
-    fn keep(&self, proxy: &ProxyTarget) -> Result<Keep, String> {
+    fn start_of_resolver(
+        &self,
+        name: &str,
+        resolver: &ResolverTarget,
+        control: PathBuf,
+    ) -> Result<ResolverStart, String> {
+        let upstream = self.text(resolver.upstream.as_ref())?;
+        if let Some(upstream) = &upstream {
+            self.may_lead_to(name, "resolver", upstream)?;
+        }
+        let address = |text: String| text.parse().map_err(|_| format!("`{text}` is no ADDRESS:PORT of a name server"));
+        let upstream = upstream.map(address).transpose()?;
+        let (listen, keep) = (self.listen(resolver.listen.as_ref())?, self.keep(resolver.orphaned)?);
+        let (names, ttl) = (resolver.names.clone(), resolver.ttl.unwrap_or(Dur(TTL)));
+        Ok(ResolverStart { listen, upstream, names, ttl, control, keep })
+    }
+
+    fn text(&self, template: Option<&Template>) -> Result<Option<String>, String> {
+        template.map(|template| self.scene.cx().text(template).map_err(|e| e.to_string())).transpose()
+    }
+
+    fn listen(&self, template: Option<&Template>) -> Result<SocketAddr, String> {
+        let listen = self.text(template)?.unwrap_or_else(|| "127.0.0.1:0".to_owned());
+        listen.parse().map_err(|_| format!("`{listen}` is no ADDRESS:PORT to listen on"))
+    }
+
+    /// What is broken behind it must be allowed, too.
+    fn may_lead_to(&self, name: &str, kind: &str, upstream: &str) -> Result<(), String> {
+        let fields = BTreeMap::from([("upstream".to_owned(), upstream.to_owned())]);
+        let (name, kind) = (name.to_owned(), kind.to_owned());
+        self.plan.allows(&PinnedTarget { name, kind, fields, ..PinnedTarget::default() }, &[])
+    }
+
+    fn keep(&self, orphaned: Orphaned) -> Result<Keep, String> {
         let pid = i32::try_from(std::process::id()).map_err(|e| e.to_string())?;
         let own = self.world.processes.identify(pid).map_err(|e| e.to_string())?;
         let runner = own.map(|who| (who.pid, who.started));
         let deadline = Some(Dur(self.plan.max_duration + SPARE));
-        Ok(Keep { runner, orphaned: proxy.orphaned, linger: Dur(LINGER), deadline })
+        Ok(Keep { runner, orphaned, linger: Dur(LINGER), deadline })
     }
 
     /// Ends them.
@@ -117,9 +157,14 @@ async fn doors_down(owner: &Owner, world: &World, limit: Duration) -> Result<(),
     world.helpers.end(owner, limit).await.map_err(|e| format!("the proxies of {} do not end: {e}", owner.run))
 }
 
-/// What a target of this kind is now.
-pub(super) async fn found(name: &str, proxy: &ProxyTarget, cx: &Cx<'_>) -> Result<BTreeMap<String, String>, String> {
-    let control = match &proxy.control {
+/// What a target of these kinds is now.
+pub(super) async fn found(name: &str, spec: &TargetSpec, cx: &Cx<'_>) -> Result<BTreeMap<String, String>, String> {
+    let given = match spec {
+        TargetSpec::Proxy(proxy) => proxy.control.as_ref(),
+        TargetSpec::Resolver(resolver) => resolver.control.as_ref(),
+        _ => None,
+    };
+    let control = match given {
         Some(control) => cx.scope.base().join(cx.text(control).map_err(|e| e.to_string())?),
         None => {
             let dir = cx.scope.lookup(&Reference::Run("dir".to_owned()))?;
@@ -127,33 +172,46 @@ pub(super) async fn found(name: &str, proxy: &ProxyTarget, cx: &Cx<'_>) -> Resul
             cx.world.proxies.socket(&owner, name).map_err(|e| e.to_string())?
         }
     };
-    fields(&control, cx.world).await.map_err(|why| match &proxy.control {
+    fields(spec, &control, cx.world).await.map_err(|why| match given {
         Some(_) => why,
         None => format!("it runs only while the drill does: {why}"),
     })
 }
 
-async fn fields(control: &Path, world: &World) -> Result<BTreeMap<String, String>, String> {
-    let state = match world.proxies.ask(control, &Ask::State).await {
-        Ok(Said::State(state)) => state,
-        Ok(_) => return Err("the proxy does not say how it is".to_owned()),
-        Err(error) => return Err(error.to_string()),
+async fn fields(spec: &TargetSpec, control: &Path, world: &World) -> Result<BTreeMap<String, String>, String> {
+    let (listen, upstream) = match spec {
+        TargetSpec::Resolver(_) => {
+            let state = world.resolvers.ask(control, &ResolverAsk::State).await.map_err(|e| e.to_string())?;
+            (state.listen, state.upstream.map(|address| address.to_string()).unwrap_or_default())
+        }
+        _ => match world.proxies.ask(control, &Ask::State).await {
+            Ok(Said::State(state)) => (state.listen, state.upstream),
+            Ok(_) => return Err("the proxy does not say how it is".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        },
     };
-    let (host, port) = state.listen.rsplit_once(':').ok_or("the proxy does not say where it listens")?;
+    let (host, port) = listen.rsplit_once(':').ok_or("it does not say where it listens")?;
     let fields = [
-        ("address", state.listen.as_str()),
+        ("address", listen.as_str()),
         ("host", host.trim_matches(['[', ']'])),
         ("port", port),
-        ("upstream", &state.upstream),
+        ("upstream", &upstream),
         ("control", &control.to_string_lossy()),
     ];
     Ok(fields.map(|(k, v)| (k.to_owned(), v.to_owned())).into())
 }
 
-/// Ends proxies whose runner is gone: also those of a run that nothing is known of any more.
+fn json<T: serde::Serialize>(start: &T) -> Result<serde_json::Value, String> {
+    serde_json::to_value(start).map_err(|e| e.to_string())
+}
+
+/// Ends proxies and resolvers whose runner is gone: also those of a run that nothing is known of any more.
 pub(super) async fn end_orphans(world: &World) {
     for control in world.proxies.all() {
         // One that does not answer, or whose runner lives, is not ours to end.
         let _left_alone = world.proxies.ask(&control, &Ask::End).await;
+    }
+    for control in world.resolvers.all() {
+        let _left_alone = world.resolvers.ask(&control, &ResolverAsk::End).await;
     }
 }

@@ -32,7 +32,9 @@ pub(super) async fn resolve(name: &str, spec: &TargetSpec, cx: &Cx<'_>) -> Resul
         TargetSpec::File(target) => ("file", path_fields(&target.path, PathKind::File, cx).await),
         TargetSpec::Directory(target) => ("directory", path_fields(&target.path, PathKind::Directory, cx).await),
         TargetSpec::Network(target) => ("network", network(target, cx)),
-        TargetSpec::Proxy(target) => ("proxy", super::doors::found(name, target, cx).await.map(|f| (Vec::new(), f))),
+        TargetSpec::Proxy(_) | TargetSpec::Resolver(_) => {
+            (spec.kind(), super::doors::found(name, spec, cx).await.map(|fields| (Vec::new(), fields)))
+        }
     };
     let (processes, fields) = found.map_err(|why| format!("target `{name}`: {why}"))?;
     Ok(PinnedTarget { name: name.to_owned(), kind: kind.to_owned(), processes, fields })

@@ -22,12 +22,16 @@ mod descriptor_pressure;
 mod disk_fill;
 mod disk_io;
 mod disk_read_only;
+mod dns_answer;
+mod dns_fail;
+mod dns_slow;
 mod file_corrupt;
 mod file_remove;
 mod file_truncate;
 mod left;
 mod line;
 mod memory_pressure;
+mod names;
 mod network;
 mod network_drop;
 mod network_netem;
@@ -68,6 +72,9 @@ pub use descriptor_pressure::DescriptorPressure;
 pub use disk_fill::DiskFill;
 pub use disk_io::DiskIo;
 pub use disk_read_only::DiskReadOnly;
+pub use dns_answer::DnsAnswer;
+pub use dns_fail::DnsFail;
+pub use dns_slow::DnsSlow;
 pub use file_corrupt::FileCorrupt;
 pub use file_remove::FileRemove;
 pub use file_truncate::FileTruncate;
@@ -428,5 +435,8 @@ faults! {
     TcpHalfOpen(TcpHalfOpen) = "tcp_half_open",
     TcpLimit(TcpLimit) = "tcp_limit",
     TcpRefuse(TcpRefuse) = "tcp_refuse",
+    DnsFail(DnsFail) = "dns_fail",
+    DnsSlow(DnsSlow) = "dns_slow",
+    DnsAnswer(DnsAnswer) = "dns_answer",
     Command(CommandFault) = "command",
 }

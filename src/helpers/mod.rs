@@ -8,6 +8,7 @@ mod life;
 mod pressure;
 pub mod proxy;
 mod slowfs;
+pub mod resolver;
 
 /// Called once, with one line of text, when the helper does what it was started for.
 pub type Ready<'a> = &'a mut dyn FnMut(&str);
@@ -21,6 +22,7 @@ const KINDS: &[(&str, Helper)] = &[
     (CpuLoad::HELPER, pressure::cpu),
     (HeldMemory::HELPER, pressure::memory),
     (slowfs::NAME, slowfs::helper),
+    ("resolver", resolver::helper),
 ];
 
 /// Runs a helper to its end.

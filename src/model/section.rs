@@ -4,6 +4,7 @@ use super::{CommandSpec, Dur, Percent, RunSpec, Template};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// Where a secret comes from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +46,8 @@ pub enum TargetSpec {
     Host(HostTarget),
     /// A TCP proxy of ours in front of something. Fields: `address`, `host`, `port`, `upstream`, `control`.
     Proxy(ProxyTarget),
+    /// A name server of ours that something is pointed at. Fields: `address`, `host`, `port`, `control`.
+    Resolver(ResolverTarget),
 }
 
 impl TargetSpec {
@@ -64,6 +67,7 @@ impl TargetSpec {
             Self::Network(_) => "network",
             Self::Host(_) => "host",
             Self::Proxy(_) => "proxy",
+            Self::Resolver(_) => "resolver",
         }
     }
 }
@@ -285,4 +289,29 @@ pub enum Orphaned {
     Open,
     /// It lets nobody through, for a bounded time.
     Closed,
+}
+
+/// A name server of ours: one that the drill starts when its staging is up and ends when it goes down, or one that runs
+/// already (`control`). Whatever shall use it must be pointed at it: a `resolv.conf`, a `--dns` option, a client's setting.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResolverTarget {
+    /// Where it is asked, `ADDRESS:PORT`, by UDP and TCP; a free port of 127.0.0.1 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<Template>,
+    /// The name server that it asks, `ADDRESS:PORT`; without one, names that it does not know do not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Template>,
+    /// Names that it knows itself, with their addresses; `*.example.com` is all below that.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, Vec<IpAddr>>,
+    /// What it knows itself is good for so long; 5s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Dur>,
+    /// What it does when the drill's runner is gone: `open` answers without faults, `closed` answers nobody.
+    #[serde(default)]
+    pub orphaned: Orphaned,
+    /// The control socket of one that runs already (`blackstart resolver --control FILE …`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<Template>,
 }

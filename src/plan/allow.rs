@@ -36,7 +36,7 @@ impl Drill {
                 let judge = |name| self.named(target, "the container", name, "containers", &self.allowed.containers);
                 names.split(' ').try_for_each(judge)
             }
-            "proxy" => {
+            "proxy" | "resolver" => {
                 // Whoever breaks a proxy breaks what it leads to.
                 let upstream = field("upstream").rsplit_once(':').map_or("", |(host, _)| host.trim_matches(['[', ']']));
                 self.hosts(target, field("host")).and_then(|()| self.hosts(target, upstream))

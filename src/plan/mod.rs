@@ -24,7 +24,8 @@ mod lower;
 
 pub use crate::model::{
     AddressTarget, ComposeService, ContainerTarget, EmbeddedStaging, HostTarget, NetworkTarget, PathTarget,
-    ProcessTarget, ProxyTarget, Replication, SecretSource, ServiceSpec, ServiceTarget, TargetSpec, UrlTarget,
+    ProcessTarget, ProxyTarget, Replication, ResolverTarget, SecretSource, ServiceSpec, ServiceTarget, TargetSpec,
+    UrlTarget,
 };
 pub use explain::{Explanation, FaultLine, PhaseLine, StepLine, TargetLine, explain};
 pub use lower::{Inputs, compile, lower};
@@ -194,6 +195,12 @@ pub const TARGET_KINDS: &[crate::faults::KindInfo] = &[
         summary: "a TCP proxy of ours in front of something: clients connect to it, and faults act on their connections",
         note: "",
         schema: || schemars::schema_for!(ProxyTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "resolver",
+        summary: "a name server of ours that something is pointed at: faults act on its answers",
+        note: "",
+        schema: || schemars::schema_for!(ResolverTarget),
     },
 ];
 

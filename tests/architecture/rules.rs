@@ -135,6 +135,7 @@ fn clients(source: &Source) -> Complaints {
         "axum",
         "rcgen",
         "x509_parser",
+        "hickory_proto",
     ];
     all(source, &source.product, &crates, "only adapters name client crates")
 }

@@ -3,7 +3,9 @@
 use super::Cx;
 use super::references::{self, Stage, no_steps};
 use crate::model::CommandSpec;
-use crate::plan::{EmbeddedStaging, ProxyTarget, SecretSource, ServiceTarget, StagingPlan, TargetPlan, TargetSpec};
+use crate::plan::{
+    EmbeddedStaging, ProxyTarget, ResolverTarget, SecretSource, ServiceTarget, StagingPlan, TargetPlan, TargetSpec,
+};
 use crate::playbook::ast::DrillAst;
 use crate::playbook::fields::Fields;
 use crate::playbook::is_snake;
@@ -74,6 +76,9 @@ fn one_way_to_find_it(cx: &Cx<'_>, spec: &TargetSpec, node: &Node) {
     if let TargetSpec::Proxy(proxy) = spec {
         one_way_to_have_it(cx, proxy, node);
     }
+    if let TargetSpec::Resolver(resolver) = spec {
+        one_resolver(cx, resolver, node);
+    }
     let TargetSpec::Process(process) = spec else { return };
     let ways = [process.pid.is_some(), process.pidfile.is_some(), process.command.is_some()];
     if ways.iter().filter(|w| **w).count() != 1 {
@@ -82,6 +87,23 @@ fn one_way_to_find_it(cx: &Cx<'_>, spec: &TargetSpec, node: &Node) {
             "a process target is found in exactly one way",
             "write one of `pid`, `pidfile` and `command`",
         );
+    }
+}
+
+fn one_resolver(cx: &Cx<'_>, resolver: &ResolverTarget, node: &Node) {
+    let own = resolver.listen.is_some() || resolver.upstream.is_some() || !resolver.names.is_empty();
+    match (&resolver.control, own) {
+        (Some(_), true) => cx.wrong(
+            node.region,
+            "a resolver that runs already has its own `listen`, `upstream` and `names`",
+            "keep `control` alone, or take it out",
+        ),
+        (None, _) if resolver.upstream.is_none() && resolver.names.is_empty() => cx.wrong(
+            node.region,
+            "this resolver knows no name",
+            "add `upstream: ADDRESS:PORT`, or `names: {db.example.com: [127.0.0.1]}`",
+        ),
+        _ => {}
     }
 }
 
@@ -130,14 +152,16 @@ fn host_is_allowed(cx: &Cx<'_>, spec: &TargetSpec, node: &Node, environment: Opt
         TargetSpec::Tcp(t) => &t.address,
         TargetSpec::Process(_) | TargetSpec::Service(_) | TargetSpec::File(_) | TargetSpec::Directory(_) => return,
         TargetSpec::Network(_) | TargetSpec::Container(_) | TargetSpec::Host(_) => return,
-        TargetSpec::Proxy(proxy) => match &proxy.upstream {
-            Some(upstream) => upstream,
-            None => return,
-        },
+        TargetSpec::Proxy(ProxyTarget { upstream, .. }) | TargetSpec::Resolver(ResolverTarget { upstream, .. }) => {
+            let Some(upstream) = upstream else { return };
+            upstream
+        }
     };
     let shown = template.to_string();
     let at = node.find_text(&shown).unwrap_or(node.region);
-    if !matches!(spec, TargetSpec::Tcp(_) | TargetSpec::Proxy(_)) && !shown.contains("://") && !shown.starts_with("${")
+    if !matches!(spec, TargetSpec::Tcp(_) | TargetSpec::Proxy(_) | TargetSpec::Resolver(_))
+        && !shown.contains("://")
+        && !shown.starts_with("${")
     {
         return cx.wrong(
             at,
