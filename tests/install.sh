@@ -24,6 +24,7 @@ WANTED=(
   jq:/usr/bin/jq
   procps:/usr/bin/ps
   iproute2:/usr/bin/ss
+  bind9-dnsutils:/usr/bin/dig
   nftables:/usr/sbin/nft
   binutils:/usr/bin/strip
   mmdebstrap:/usr/bin/mmdebstrap

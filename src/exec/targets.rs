@@ -110,7 +110,7 @@ async fn service(name: &str, target: &ServiceTarget, cx: &Cx<'_>) -> Result<Foun
 }
 
 fn url_fields(url: &Template, port: u16, cx: &Cx<'_>) -> Result<Found, String> {
-    let url = shown(url, cx);
+    let url = known(shown(url, cx))?;
     let (scheme, rest) = url.split_once("://").ok_or_else(|| "its URL has no scheme://".to_owned())?;
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -153,7 +153,14 @@ async fn path_fields(path: &Template, kind: PathKind, cx: &Cx<'_>) -> Result<Fou
     Ok((Vec::new(), fields.map(|(k, v)| (k.to_owned(), v)).into()))
 }
 
+/// Another target's fields may not be there yet.
+fn known(text: String) -> Result<String, String> {
+    if text.contains("${targets.") { Err(format!("`{text}` is not known yet")) } else { Ok(text) }
+}
+
 fn address_fields(address: &str) -> Result<Found, String> {
+    let address = known(address.to_owned())?;
+    let address = address.as_str();
     let (host, port) = host_port(address).ok_or_else(|| format!("`{address}` is not host:port"))?;
     let fields = [("address", address), ("host", host), ("port", &port.to_string())];
     Ok((Vec::new(), fields.map(|(k, v)| (k.to_owned(), v.to_owned())).into()))

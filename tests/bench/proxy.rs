@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Rounds, each with one turn of every way through.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 const MANY: usize = 32;
 const PIECE: usize = 64 * 1024;
 

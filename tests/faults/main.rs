@@ -12,6 +12,7 @@ mod network;
 mod pressure;
 mod process;
 mod proxy;
+mod resolver;
 mod service;
 mod several;
 mod skew;

@@ -37,6 +37,14 @@ fn echo() -> SocketAddr {
     address
 }
 
+/// An address of 127.0.0.0/8 that no other test of this or another process uses now.
+pub fn own_address(port: u16) -> SocketAddr {
+    use std::sync::atomic::{AtomicU8, Ordering};
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    SocketAddr::from(([127, high | 64, low, NEXT.fetch_add(1, Ordering::Relaxed)], port))
+}
+
 /// A proxy as a helper process in front of an echo; ended with this.
 struct Front {
     owner: Owner,
@@ -48,8 +56,8 @@ impl Front {
     async fn new(place: &Place, keep: Keep) -> Self {
         let owner = Owner { run: place.owner().run, fault: FaultId("front".into()) };
         let control = place.world.proxies.socket(&owner, "front").unwrap();
-        // A free port that stays the same when the proxy is replaced.
-        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // Nobody else's, and the same when the proxy is replaced.
+        let listen = own_address(5400);
         let start = ProxyStart { listen, upstream: echo().to_string(), control, keep };
         let front = Self { owner, start, world: place.world.clone() };
         front.up().await;
@@ -233,7 +241,7 @@ async fn without_its_runner_it_opens_or_closes_and_ends_by_itself() {
 }
 
 /// The operations of a workload, as the run's own log has them, that were due between two events.
-fn due_between(ran: &Ran, workload: &str, from: i64, to: i64) -> Vec<OpRecord> {
+pub fn due_between(ran: &Ran, workload: &str, from: i64, to: i64) -> Vec<OpRecord> {
     let file = find(&ran.place.path().join("reports"), &format!("{workload}.ops"));
     let log = ops::read(&file).unwrap();
     log.records.into_iter().filter(|r| (from..to).contains(&r.due.0)).collect()
@@ -257,7 +265,7 @@ fn find(folder: &Path, name: &str) -> PathBuf {
 }
 
 /// From the look that saw the effect to the call that healed it.
-fn while_it_lasted(ran: &Ran, fault: &str) -> (i64, i64) {
+pub fn while_it_lasted(ran: &Ran, fault: &str) -> (i64, i64) {
     let mut span = (0, 0);
     for event in &ran.events {
         match &event.what {
@@ -270,7 +278,7 @@ fn while_it_lasted(ran: &Ran, fault: &str) -> (i64, i64) {
     span
 }
 
-fn median(records: &[OpRecord]) -> Duration {
+pub fn median(records: &[OpRecord]) -> Duration {
     let mut took: Vec<Duration> =
         records.iter().filter(|r| r.outcome == Outcome::Ok).map(|r| r.done.since(r.due)).collect();
     assert!(!took.is_empty());
@@ -312,4 +320,30 @@ fn the_proxy_drill_does_to_clients_what_it_says() {
         _ => None,
     });
     assert!(!control.unwrap().exists());
+}
+
+#[test]
+fn postgres_loses_no_write_to_a_bad_line() {
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    // The servers run as another user.
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let dir = format!("dir={}", folder.path().join("pair").display());
+    let ran = run_drill("drills/faults/proxy-postgres.yaml", &["--param", &dir, "--param", "base_port=15560"]);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    for fault in ["late", "hole", "resets"] {
+        assert!(ran.bit(fault) && ran.healed(fault), "{fault}: {}", ran.text);
+    }
+    // A write is a few exchanges, each 20 ms later.
+    let late = while_it_lasted(&ran, "late");
+    let usual = median(&due_between(&ran, "orders", late.0 - 2_000_000_000, late.0 - 200_000_000));
+    let slow = median(&due_between(&ran, "orders", late.0, late.1 - 500_000_000));
+    let moved = slow.saturating_sub(usual).as_secs_f64();
+    assert!((0.019..0.250).contains(&moved), "{usual:?} became {slow:?}");
+    let hole = while_it_lasted(&ran, "hole");
+    let due = due_between(&ran, "orders", hole.0, hole.1);
+    assert!(due.len() > 50 && due.iter().all(|r| r.done.0 > hole.1), "answered by a black hole");
+    let resets = while_it_lasted(&ran, "resets");
+    let due = due_between(&ran, "orders", resets.0, resets.1);
+    assert!(due.iter().all(|r| r.outcome != Outcome::Ok), "a reset connection answered");
+    assert_eq!(ran.report["run"]["verdict"], "pass", "{}", ran.text);
 }

@@ -67,6 +67,7 @@ impl Scope {
                 Some("http") => Some(&["url", "host", "port"]),
                 Some("kv") => Some(&["url"]),
                 Some("postgres") => Some(&["host", "port", "database", "user"]),
+                Some("proxy" | "resolver") => Some(&["address", "host", "port", "upstream", "control"]),
                 Some("tcp") => Some(&["address", "host", "port"]),
                 Some("service") => Some(&["name", "unit", "pidfile", "pid"]),
                 Some("host") => Some(&["name"]),
@@ -164,7 +165,9 @@ fn one(cx: &Cx<'_>, reference: &Reference, at: Region, stage: Stage, outputs: Ou
 }
 
 fn target(cx: &Cx<'_>, name: &str, field: &str, at: Region, stage: Stage) {
-    if stage != Stage::Run {
+    // What the drill itself puts between clients and a target is there before the others are looked for.
+    let between = matches!(cx.scope.targets.get(name), Some((kind, _)) if kind == "proxy" || kind == "resolver");
+    if stage == Stage::Staging || (stage == Stage::Targets && !between) {
         let message = format!("`${{targets.{name}.{field}}}` is known only when all targets are resolved");
         return cx.wrong(at, message, "a target or staging cannot refer to a target");
     }
