@@ -341,7 +341,8 @@ fn postgres_loses_no_write_to_a_bad_line() {
     assert!((0.019..0.250).contains(&moved), "{usual:?} became {slow:?}");
     let hole = while_it_lasted(&ran, "hole");
     let due = due_between(&ran, "orders", hole.0, hole.1);
-    assert!(due.len() > 50 && due.iter().all(|r| r.done.0 > hole.1), "answered by a black hole");
+    let answered = due.iter().filter(|r| r.outcome == Outcome::Ok && r.done.0 <= hole.1).count();
+    assert!(due.len() > 20 && answered == 0, "{answered} of {} answered by a black hole", due.len());
     let resets = while_it_lasted(&ran, "resets");
     let due = due_between(&ran, "orders", resets.0, resets.1);
     assert!(due.iter().all(|r| r.outcome != Outcome::Ok), "a reset connection answered");
