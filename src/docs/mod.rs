@@ -51,6 +51,8 @@ pub mod decisions {
         d007_a_fault_on_several_targets_is_several_faults;
         #[doc = include_str!("decisions/008_rules_in_a_namespace.md")]
         d008_rules_in_a_namespace;
+        #[doc = include_str!("decisions/009_a_proxy_of_our_own.md")]
+        d009_a_proxy_of_our_own;
         #[doc = include_str!("decisions/010_a_file_system_that_passes_through.md")]
         d010_a_file_system_that_passes_through;
         #[doc = include_str!("decisions/011_a_docker_client_of_our_own.md")]

@@ -7,8 +7,8 @@ mod control;
 mod life;
 mod pressure;
 pub mod proxy;
-mod slowfs;
 pub mod resolver;
+mod slowfs;
 
 /// Called once, with one line of text, when the helper does what it was started for.
 pub type Ready<'a> = &'a mut dyn FnMut(&str);

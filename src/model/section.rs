@@ -1,10 +1,10 @@
 //! Parameters that stand in sections of a playbook and are no kinds of a registry: targets, secrets, staging, service.
 
 use super::{CommandSpec, Dur, Percent, RunSpec, Template};
+use core::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 /// Where a secret comes from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
