@@ -114,10 +114,10 @@ serial() {
 
 part "install" 5 tests/install.sh
 part "build" 15 cargo build --locked --all-targets
-part "unit and simulation" 5 unit
+part "unit and simulation" 8 unit
 part "truth" 8 serial truth
-part "crash and signals" 6 serial crash
-part "faults" 10 serial faults
+part "crash and signals" 12 serial crash
+part "faults" 12 serial faults
 part "data systems" 14 serial data
 part "kubernetes" 8 serial kubernetes
 part "reboot" 8 serial reboot

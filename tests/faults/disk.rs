@@ -222,7 +222,7 @@ fn the_drill_makes_a_disk_read_only() {
     let staging = tempfile::Builder::new().prefix("blackstart-ro.").tempdir_in("/tmp").unwrap();
     let dir = format!("dir={}/staging", staging.path().display());
     std::fs::set_permissions(staging.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let ran = run_drill("drills/faults/disk_read_only.yaml", &["--param", &dir, "--param", "port=15704"]);
+    let ran = run_drill("drills/faults/disk-read-only.yaml", &["--param", &dir, "--param", "port=15704"]);
     assert_eq!(ran.code, 0, "{}", ran.text);
     assert!(ran.bit("read_only") && ran.healed("read_only"), "{}", ran.text);
 }
@@ -232,7 +232,7 @@ fn the_drill_fills_a_disk_and_leaves_nothing() {
     let staging = tempfile::Builder::new().prefix("blackstart-disk.").tempdir_in("/tmp").unwrap();
     let dir = format!("dir={}/staging", staging.path().display());
     std::fs::set_permissions(staging.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let ran = run_drill("drills/faults/disk_fill.yaml", &["--param", &dir, "--param", "port=15701"]);
+    let ran = run_drill("drills/faults/disk-fill.yaml", &["--param", &dir, "--param", "port=15701"]);
     assert_eq!(ran.code, 0, "{}", ran.text);
     assert!(ran.bit("disk_full") && ran.healed("disk_full"), "{}", ran.text);
     let status = blackstart(ran.place.path()).arg("status").output().unwrap();

@@ -247,7 +247,7 @@ fn the_drill_slows_and_breaks_a_disk_that_is_in_use() {
     let staging = tempfile::Builder::new().prefix("blackstart-io.").tempdir_in("/tmp").unwrap();
     let dir = format!("dir={}/staging", staging.path().display());
     std::fs::set_permissions(staging.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let ran = run_drill("drills/faults/disk_io.yaml", &["--param", &dir, "--param", "port=15703"]);
+    let ran = run_drill("drills/faults/disk-io.yaml", &["--param", &dir, "--param", "port=15703"]);
     assert_eq!(ran.code, 0, "{}", ran.text);
     for fault in ["slow", "failing"] {
         assert!(ran.bit(fault) && ran.healed(fault), "{fault}: {}", ran.text);

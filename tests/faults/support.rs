@@ -272,11 +272,13 @@ pub fn run_drill(playbook: &str, arguments: &[&str]) -> Ran {
 pub fn run_drill_as(playbook: &str, arguments: &[&str], wrap: impl FnOnce(Command) -> Command) -> Ran {
     let place = tempfile::Builder::new().prefix("blackstart-drill.").tempdir_in("/var/tmp").unwrap();
     let mut command = blackstart(place.path());
-    command.args(["run", playbook, "--output", "plain", "--run-id", "r1"]).args(arguments);
+    // What is left on the machine carries the run's name: it differs from every other's.
+    let run = place.path().file_name().unwrap().to_string_lossy().into_owned();
+    command.args(["run", playbook, "--output", "plain", "--run-id", &run]).args(arguments);
     let Output { status, stdout, stderr } = wrap(command).output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     let drills = std::fs::read_dir(place.path().join("reports")).unwrap_or_else(|e| panic!("{e}: {text}"));
-    let dir = drills.map(|entry| entry.unwrap().path().join("r1")).next().expect("a run");
+    let dir = drills.map(|entry| entry.unwrap().path().join(&run)).next().expect("a run");
     let events = journal::read(&dir).unwrap_or_else(|e| panic!("{e}: {text}")).events;
     timings(&events);
     let report = std::fs::read_to_string(dir.join("report.json")).unwrap_or_else(|e| panic!("{e}: {text}"));
