@@ -142,7 +142,7 @@ fn haproxy(folder: &std::path::Path, upstream: SocketAddr, option: &str) -> (Pro
     let at = free();
     let config = folder.join(format!("{}.cfg", at.port()));
     let text = format!(
-        "global\n  maxconn 10000\ndefaults\n  mode tcp\n  {option}\n  timeout connect 5s\n  timeout client 1m\n  \
+        "global\n  maxconn 4000\ndefaults\n  mode tcp\n  {option}\n  timeout connect 5s\n  timeout client 1m\n  \
          timeout server 1m\nlisten x\n  bind {at}\n  server s {upstream}\n"
     );
     std::fs::write(&config, text).unwrap();
