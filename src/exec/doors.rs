@@ -152,6 +152,13 @@ impl Drill<'_> {
     }
 }
 
+/// Ends what a dead runner put between clients and a service: its drill is over.
+pub(super) async fn left_by(run: &RunId, dir: &Path, world: &World, limit: Duration) -> Result<(), String> {
+    // As the runner called its folder.
+    let dir = std::fs::canonicalize(dir).unwrap_or_else(|_| dir.to_path_buf());
+    doors_down(&owner(run, &dir), world, limit).await
+}
+
 /// Ends the proxies of a run, whoever started them.
 async fn doors_down(owner: &Owner, world: &World, limit: Duration) -> Result<(), String> {
     world.helpers.end(owner, limit).await.map_err(|e| format!("the proxies of {} do not end: {e}", owner.run))

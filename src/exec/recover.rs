@@ -175,6 +175,8 @@ impl Mender<'_> {
         if let Some(left) = left {
             recovered.error = self.bring_down(left, entry, &world, &notes).await.err();
         }
+        let ended = doors::left_by(&entry.run, &entry.dir, &world, self.limits.staging).await;
+        recovered.error = recovered.error.or(ended.err());
         if !taken.ended() {
             let open: Vec<FaultId> = recovered.open.iter().map(|o| o.fault.clone()).collect();
             let state = if open.is_empty() { RunState::Aborted } else { RunState::Dirty };

@@ -5,7 +5,7 @@
 use crate::place::{Place, run_id};
 use crate::sweep::sweep;
 use blackstart::adapters::ProcessState;
-use blackstart::model::{Owner, RunId};
+use blackstart::model::{FaultId, Owner, RunId};
 
 /// A fault family.
 pub struct Family {
@@ -70,17 +70,33 @@ const CPU: &str = "  here: {host: {}}\nOUTAGE:\n  - {id: fault, inject: {cpu_pre
 const PARTS: &str = "  other: {process: {pidfile: 2pid}}\nOUTAGE:\n  - {id: fault, inject: {process_pause: {target: [victim, \
      other]}}, deadline: 5m}\n";
 
+const STORM: &str = "  - {id: fault, inject: {process_storm: {target: victim, times: 2, every: 100ms, stays: 50ms, back: \
+     {command: [./start.sh]}}}, deadline: 5m}\n";
+const MEMORY: &str = "  here: {host: {}}\nOUTAGE:\n  - {id: fault, inject: {memory_pressure: {target: here, size: 8MB}}, \
+     deadline: 5m}\n";
+const DOOR: &str = "  door: {proxy: {upstream: '127.0.0.1:9', orphaned: open}}\nOUTAGE:\n  - {id: fault, inject: \
+     {tcp_refuse: {target: door}}, deadline: 5m}\n";
+const NAMES: &str = "  names: {resolver: {names: {store.test: [127.0.0.1]}, ttl: 1s}}\nOUTAGE:\n  - {id: fault, inject: \
+     {dns_fail: {target: names, names: [store.test], how: nxdomain}}, deadline: 5m}\n";
+const CERTIFICATE: &str = "  certificate: {file: {path: ./data/server.pem}}\n  key: {file: {path: ./data/server.key}}\n\
+     OUTAGE:\n  - {id: fault, inject: {certificate_expired: {target: certificate, key: key}}, deadline: 5m}\n";
+
 families! {
+    process_storm: STORM, Place::victim, not_running;
+    memory_pressure: MEMORY, Place::victim, helpers;
+    tcp_proxy: DOOR, Place::victim, helpers;
+    names: NAMES, Place::victim, helpers;
+    certificate_expired: CERTIFICATE, certificate, |place| {
+        let now = |name: &str| std::fs::read(place.path(name)).ok();
+        let same = now("data/server.pem") == now("server.pem") && now("data/server.key") == now("server.key");
+        (!same).then(|| "the certificate or its key is not what it was".to_owned())
+    };
     service_stop: SERVICE, Place::victim, not_running;
     descriptor_pressure: FILES, Place::victim, |place| {
         let limit = place.process("pid").map(|who| place.world.processes.file_limit(&who).unwrap());
         limit.filter(|limit| limit.soft == 64).map(|limit| format!("{limit:?}"))
     };
-    cpu_pressure: CPU, Place::victim, |place| {
-        let owner = Owner { run: RunId(run_id(place.folder())), fault: "fault".into() };
-        let left = place.world.helpers.find(&owner).unwrap();
-        (!left.is_empty()).then(|| format!("{left:?}"))
-    };
+    cpu_pressure: CPU, Place::victim, helpers;
     /// A fault on two targets is two faults in the record.
     several_targets: PARTS, two_victims, |place| {
         not_running(place).or_else(|| match place.state("2pid") {
@@ -106,6 +122,24 @@ families! {
 fn two_victims(place: &Place) {
     place.victim();
     assert_eq!(place.sh("sleep 3600 >/dev/null 2>&1 </dev/null & echo $! > 2pid").code, 0);
+}
+
+/// No helper process of the fault, and none that was put between clients and a service.
+fn helpers(place: &Place) -> Option<String> {
+    let of = |fault: String| Owner { run: RunId(run_id(place.folder())), fault: FaultId(fault) };
+    let owners = [of("fault".to_owned()), of(format!("targets of {}", place.run_dir().display()))];
+    let left: Vec<_> = owners.iter().flat_map(|owner| place.world.helpers.find(owner).unwrap()).collect();
+    (!left.is_empty()).then(|| format!("{left:?}"))
+}
+
+/// A certificate with its key, and a copy of both.
+fn certificate(place: &Place) {
+    place.victim();
+    let made = place.sh(
+        "mkdir data && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost \
+         -addext subjectAltName=DNS:localhost -keyout data/server.key -out data/server.pem && cp data/* .",
+    );
+    assert_eq!(made.code, 0, "{}", made.said);
 }
 
 /// The victim must run.

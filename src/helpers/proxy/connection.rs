@@ -5,6 +5,7 @@ use super::pump::Pump;
 use super::table::{Fate, Limit, Rules, Table, place};
 use crate::adapters::proxy::{Direction, Side};
 use rustix::net::Shutdown;
+use std::io::ErrorKind;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,8 @@ use tokio::sync::watch;
 
 /// An upstream that does not answer a connection attempt within this is not there.
 const CONNECT: Duration = Duration::from_secs(10);
+/// What is still sent towards a closed connection is read for so long.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// What all connections are counted in.
 #[derive(Debug, Default)]
@@ -202,6 +205,18 @@ async fn pumps(conn: &Conn, client: &TcpStream, upstream: &TcpStream) -> Result<
     tokio::try_join!(up, down).map(|_| ())
 }
 
+/// Reads and throws away until the other end closes.
+async fn drained(stream: &TcpStream) {
+    let mut buffer = [0; 16 << 10];
+    while stream.readable().await.is_ok() {
+        match stream.try_read(&mut buffer) {
+            Ok(0) => return,
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+            _ => {}
+        }
+    }
+}
+
 async fn finish(
     end: Result<(), End>,
     conn: &Conn,
@@ -218,6 +233,9 @@ async fn finish(
             for stream in [&client, &upstream] {
                 let _gone_already = rustix::net::shutdown(stream, Shutdown::Write);
             }
+            // A socket that is closed with bytes unread sends a reset, which overtakes what was let through.
+            let both = async { tokio::join!(drained(&client), drained(&upstream)) };
+            let _still_sending = tokio::time::timeout(DRAIN, both).await;
         }
         End::Reset | End::Broken => {
             let _gone_already = (client.set_zero_linger(), upstream.set_zero_linger());
