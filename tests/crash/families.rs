@@ -80,8 +80,19 @@ const NAMES: &str = "  names: {resolver: {names: {store.test: [127.0.0.1]}, ttl:
      {dns_fail: {target: names, names: [store.test], how: nxdomain}}, deadline: 5m}\n";
 const CERTIFICATE: &str = "  certificate: {file: {path: ./data/server.pem}}\n  key: {file: {path: ./data/server.key}}\n\
      OUTAGE:\n  - {id: fault, inject: {certificate_expired: {target: certificate, key: key}}, deadline: 5m}\n";
+const CLOCK: &str = "  - {id: fault, inject: {clock_skew: {target: victim, by: 2h, way: ahead}}, deadline: 5m}\n";
+const DROP: &str = "  machine: {network: {namespace: ./machine.net}}\nOUTAGE:\n  - {id: fault, inject: {network_drop: \
+     {target: machine, ports: [7000], share: 30%}}, deadline: 5m}\n";
+const REJECT: &str = "  machine: {network: {namespace: ./machine.net}}\nOUTAGE:\n  - {id: fault, inject: \
+     {network_reject: {target: machine, ports: [7000]}}, deadline: 5m}\n";
 
 families! {
+    clock_skew: CLOCK, under_faketime, |place| {
+        let now = place.read("offset");
+        (now != "+0\n").then_some(now)
+    };
+    network_drop: DROP, Place::machine, rules;
+    network_reject: REJECT, Place::machine, rules;
     process_storm: STORM, Place::victim, not_running;
     memory_pressure: MEMORY, Place::victim, helpers;
     tcp_proxy: DOOR, Place::victim, helpers;
@@ -130,6 +141,25 @@ fn helpers(place: &Place) -> Option<String> {
     let owners = [of("fault".to_owned()), of(format!("targets of {}", place.run_dir().display()))];
     let left: Vec<_> = owners.iter().flat_map(|owner| place.world.helpers.find(owner).unwrap()).collect();
     (!left.is_empty()).then(|| format!("{left:?}"))
+}
+
+/// The victim reads the offset of its clock from a file.
+fn under_faketime(place: &Place) {
+    place.write("offset", "+0\n");
+    place.script(
+        "start.sh",
+        "export LD_PRELOAD=$(ls /usr/lib/*/faketime/libfaketime.so.1) FAKETIME_TIMESTAMP_FILE=$PWD/offset\n\
+         sleep 3600 >/dev/null 2>&1 </dev/null & echo $! > pid",
+    );
+    assert_eq!(place.sh("sh start.sh").code, 0);
+    // Until it has loaded the library.
+    let loaded =
+        || place.process("pid").is_some_and(|who| place.world.processes.has_loaded(&who, "libfaketime").unwrap());
+    let patience = std::time::Instant::now() + crate::place::LONG;
+    while !loaded() {
+        assert!(std::time::Instant::now() < patience, "libfaketime is not loaded");
+        std::thread::yield_now();
+    }
 }
 
 /// A certificate with its key, and a copy of both.

@@ -254,9 +254,7 @@ fn find(folder: &Path, name: &str) -> PathBuf {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(name.trim_end_matches(".ops")))
-                && path.parent().unwrap().ends_with("ops")
-            {
+            } else if path.ends_with(format!("ops/{name}")) {
                 return path;
             }
         }
@@ -346,5 +344,67 @@ fn postgres_loses_no_write_to_a_bad_line() {
     let resets = while_it_lasted(&ran, "resets");
     let due = due_between(&ran, "orders", resets.0, resets.1);
     assert!(due.iter().all(|r| r.outcome != Outcome::Ok), "a reset connection answered");
+    assert_eq!(ran.report["run"]["verdict"], "pass", "{}", ran.text);
+}
+
+/// Those of a workload that were due while a fault lasted, but for the moments around its beginning and its end.
+fn due_under(ran: &Ran, workload: &str, fault: &str) -> Vec<OpRecord> {
+    let (from, to) = while_it_lasted(ran, fault);
+    let due = due_between(ran, workload, from, to - 300_000_000);
+    assert!(due.len() > 20, "{fault}: {} operations", due.len());
+    due
+}
+
+/// How many of them were answered while the fault lasted.
+fn answered(ran: &Ran, workload: &str, fault: &str) -> (usize, usize) {
+    let end = while_it_lasted(ran, fault).1;
+    let due = due_under(ran, workload, fault);
+    (due.iter().filter(|r| r.outcome == Outcome::Ok && r.done.0 <= end).count(), due.len())
+}
+
+#[test]
+fn the_rest_of_the_set_does_to_http_clients_what_it_says() {
+    let ran = run_drill("drills/faults/proxy-rest.yaml", &["--param", "port=17480"]);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    for fault in ["narrow", "vague", "short", "half", "shut"] {
+        assert!(ran.bit(fault) && ran.healed(fault), "{fault}: {}", ran.text);
+    }
+    let (some, all) = answered(&ran, "page", "narrow");
+    assert!(some * 2 < all, "{some} of {all} passed a narrow line in time");
+    // An answer that is complete does not wait for the end of its connection.
+    let (some, all) = answered(&ran, "page", "vague");
+    assert!(some * 10 > all * 9, "{some} of {all} were answered although only ends are late");
+    for fault in ["short", "half", "shut"] {
+        let (some, all) = answered(&ran, "page", fault);
+        assert_eq!(some, 0, "{some} of {all} were answered under `{fault}`");
+    }
+    assert_eq!(blackstart(ran.place.path()).arg("status").status().unwrap().code(), Some(0));
+}
+
+#[test]
+fn postgres_loses_no_write_to_the_rest_of_the_set() {
+    let folder = tempfile::tempdir_in("/tmp").unwrap();
+    // The servers run as another user.
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let dir = format!("dir={}", folder.path().join("pair").display());
+    let ran = run_drill("drills/faults/proxy-postgres-rest.yaml", &["--param", &dir, "--param", "base_port=15640"]);
+    assert_eq!(ran.code, 0, "{}", ran.text);
+    for fault in ["narrow", "vague", "shut", "short", "half"] {
+        assert!(ran.bit(fault) && ran.healed(fault), "{fault}: {}", ran.text);
+    }
+    let (some, all) = answered(&ran, "orders", "narrow");
+    assert!(some * 2 < all, "{some} of {all} writes passed a narrow line in time");
+    // Connections that stand are not refused, and nobody waits for the end of one.
+    for fault in ["vague", "shut"] {
+        let (some, all) = answered(&ran, "orders", fault);
+        assert!(some * 10 > all * 9, "{some} of {all} writes were answered under `{fault}`");
+    }
+    // Those that begin are.
+    let (some, all) = answered(&ran, "orders.probe", "shut");
+    assert_eq!(some, 0, "{some} of {all} connections were taken");
+    let broken = due_under(&ran, "orders", "short").iter().filter(|r| r.outcome != Outcome::Ok).count();
+    assert!(broken >= 8, "{broken} writes met the end of their connection");
+    let (some, all) = answered(&ran, "orders", "half");
+    assert_eq!(some, 0, "{some} of {all} writes were answered by a half-open connection");
     assert_eq!(ran.report["run"]["verdict"], "pass", "{}", ran.text);
 }
