@@ -77,7 +77,7 @@ enum State {
     Newer,
 }
 
-/// splitmix64: https://doi.org/10.1145/2714064.2660195
+/// splitmix64: <https://doi.org/10.1145/2714064.2660195>
 fn mix(seed: u64, number: u64) -> u64 {
     let mut z = seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -2,7 +2,7 @@
 //! longer can. Here: what the two say to each other. The runner's end is in `link`, the guardian's in `serve`, when it
 //! must act is decided in `lease`, what it then does is `recover`'s.
 //!
-//! They speak lines of JSON over two pipes. The runner's words are [`FromRunner`], the guardian's [`FromGuardian`]. A
+//! They speak lines of JSON over two pipes. The runner's words are `FromRunner`, the guardian's `FromGuardian`. A
 //! fault is injected only after the guardian has confirmed its intent.
 //!
 //! Invariant: the guardian touches neither journal nor targets while its runner may still act: it makes sure first that
