@@ -74,7 +74,7 @@ const STORM: &str = "  - {id: fault, inject: {process_storm: {target: victim, ti
      {command: [./start.sh]}}}, deadline: 5m}\n";
 const MEMORY: &str = "  here: {host: {}}\nOUTAGE:\n  - {id: fault, inject: {memory_pressure: {target: here, size: 8MB}}, \
      deadline: 5m}\n";
-const DOOR: &str = "  door: {proxy: {upstream: '127.0.0.1:9', orphaned: open}}\nOUTAGE:\n  - {id: fault, inject: \
+const DOOR: &str = "  door: {proxy: {upstream: '127.0.0.1:PORT', orphaned: open}}\nOUTAGE:\n  - {id: fault, inject: \
      {tcp_refuse: {target: door}}, deadline: 5m}\n";
 const NAMES: &str = "  names: {resolver: {names: {store.test: [127.0.0.1]}, ttl: 1s}}\nOUTAGE:\n  - {id: fault, inject: \
      {dns_fail: {target: names, names: [store.test], how: nxdomain}}, deadline: 5m}\n";
@@ -95,7 +95,7 @@ families! {
     network_reject: REJECT, Place::machine, rules;
     process_storm: STORM, Place::victim, not_running;
     memory_pressure: MEMORY, Place::victim, helpers;
-    tcp_proxy: DOOR, Place::victim, helpers;
+    tcp_proxy: DOOR, before_a_service, helpers;
     names: NAMES, Place::victim, helpers;
     certificate_expired: CERTIFICATE, certificate, |place| {
         let now = |name: &str| std::fs::read(place.path(name)).ok();
@@ -141,6 +141,19 @@ fn helpers(place: &Place) -> Option<String> {
     let owners = [of("fault".to_owned()), of(format!("targets of {}", place.run_dir().display()))];
     let left: Vec<_> = owners.iter().flat_map(|owner| place.world.helpers.find(owner).unwrap()).collect();
     (!left.is_empty()).then(|| format!("{left:?}"))
+}
+
+/// A service that takes connections and closes them; a proxy stands before it.
+fn before_a_service(place: &Place) {
+    static PORT: std::sync::OnceLock<u16> = std::sync::OnceLock::new();
+    let port = PORT.get_or_init(|| {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || listener.incoming().for_each(drop));
+        port
+    });
+    place.victim();
+    place.write("drill.yaml", &place.read("drill.yaml").replace("PORT", &port.to_string()));
 }
 
 /// The victim reads the offset of its clock from a file.
