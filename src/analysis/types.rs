@@ -117,6 +117,8 @@ pub struct WorkloadResult {
     pub ledger: Option<LedgerResult>,
     /// Per time bucket, for charts; equal width, from the workload's start.
     pub series: Series,
+    /// From when to when its schedule asked; before and after that nothing was measured.
+    pub measured: Option<(i64, i64)>,
 }
 
 /// Operations by outcome. `late` are acknowledged ones after the deadline, not in `ok`.

@@ -38,6 +38,7 @@ pub(super) fn measure(seal: &WorkloadSeal, ops: &[OpRecord], context: &Context) 
     let (latency, lateness) = (numbers::latency(ops, &order), numbers::lateness(ops, &order));
     let series = numbers::series(ops, &order, &lane, t0);
     drop(order);
+    let span = (lane.len() > 0).then(|| (lane.due(0) - t0, lane.end() - t0));
     let measured = Measured::of(lane);
     let judged: Vec<Judged> = context.clocks.iter().map(|clock| recover(&measured, clock)).collect();
     let (lane, runs) = (&measured.lane, &measured.runs);
@@ -59,6 +60,7 @@ pub(super) fn measure(seal: &WorkloadSeal, ops: &[OpRecord], context: &Context) 
         degraded: numbers::degraded(lane, runs, measured.level.window),
         ledger: None,
         series,
+        measured: span,
     };
     Measurement { result, judged, books, notes }
 }

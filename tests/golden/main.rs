@@ -264,6 +264,30 @@ fn the_page_loads_nothing_runs_nothing_and_is_small() {
     }
 }
 
+/// The x and the width of the first element of a class in the page's chart of outages.
+fn first_of(page: &str, class: &str) -> (f64, f64) {
+    let chart = page.split("id=\"outages-t\"").nth(1).unwrap();
+    let element = chart.split('<').find(|tag| tag.contains(&format!("class=\"{class}\""))).unwrap();
+    let number = |name: &str| element.split(&format!(" {name}=\"")).nth(1)?.split('"').next()?.parse::<f64>().ok();
+    (number("x").unwrap(), number("width").unwrap())
+}
+
+#[test]
+fn what_nobody_measured_is_drawn_neither_as_served_nor_as_an_outage() {
+    let mut a = analyses::fail();
+    let (from, _) = a.workloads[0].measured.unwrap();
+    let whole = first_of(&report::html(&a), "lane");
+    // The record of its load ends in the middle of an outage that nobody saw the end of.
+    let middle = a.workloads[0].outages[0].from.best + 1_000_000_000;
+    a.workloads[0].measured = Some((from, middle));
+    a.workloads[0].outages.truncate(1);
+    a.workloads[0].outages[0].to = None;
+    let page = report::html(&a);
+    let (lane, bar) = (first_of(&page, "lane"), first_of(&page, "failed"));
+    assert!(lane.0 == whole.0 && lane.1 < whole.1 / 2.0, "{lane:?} of {whole:?}");
+    assert!((bar.0 + bar.1 - lane.0 - lane.1).abs() < 0.2, "the bar {bar:?} does not end with the lane {lane:?}");
+}
+
 #[test]
 fn a_page_of_many_long_workloads_stays_under_a_megabyte() {
     let mut a = analyses::fail();

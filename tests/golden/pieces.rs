@@ -284,6 +284,7 @@ pub fn workload(name: &str, kind: &str, rate: u32, outage: Option<(i64, i64)>, p
         degraded: if outage.is_some() { 400 * MS } else { 0 },
         ledger: None,
         series: series(rate, down, p50),
+        measured: Some((4_800 * MS, (4_800 + 322 * 200) * MS)),
     }
 }
 

@@ -36,11 +36,14 @@ pub(super) fn chart(a: &Analysis) -> Option<El> {
     let description = "When clients could not work, workload by workload. A diamond is the moment from which service was \
                        sustained; thin lines at the ends of a bar are its error.";
     let table = tables::outages(a);
-    Some(
-        figure("outages", "Outages side by side", description, bottom + ROW + 8.0, inner, data(&table)).child(legend(
-            &[("failed", "no service"), ("recovering", "service, not yet sustained"), ("lane", "served")],
-        )),
-    )
+    Some(figure("outages", "Outages side by side", description, bottom + ROW + 8.0, inner, data(&table)).child(legend(
+        &[
+            ("failed", "no service"),
+            ("recovering", "service, not yet sustained"),
+            ("lane", "served"),
+            ("unmeasured", "not measured"),
+        ],
+    )))
 }
 
 fn fault(a: &Analysis) -> Option<i64> {
@@ -80,14 +83,16 @@ fn lane(a: &Analysis, w: &WorkloadResult, axis: TimeAxis, top: f64) -> Markup {
     let boxed = |class: &str, from: f64, to: f64| {
         el("rect").class(class).at(from, top).num("width", (to - from).max(1.5)).num("height", LANE)
     };
-    let mut out = Markup::from(boxed("lane", LEFT, RIGHT));
+    let mut out = Markup::from(boxed("unmeasured", LEFT, RIGHT).child(el("title").text("not measured")));
+    let Some((first, last)) = w.measured else { return out };
+    out.push(boxed("lane", axis.x(first), axis.x(last)));
     if let (Some(from), Some(to)) = (restored(w), sustained(a, w).max())
         && to > from
     {
         out.push(boxed("recovering", axis.x(from), axis.x(to)));
     }
     for o in &w.outages {
-        out.push(outage(a, o, axis, top, &boxed));
+        out.push(outage(last, o, axis, top, &boxed));
     }
     for at in sustained(a, w).filter(|at| axis.holds(*at)) {
         let (x, middle) = (axis.x(at), top + LANE / 2.0);
@@ -110,8 +115,9 @@ fn names(a: &Analysis, w: &WorkloadResult, y: f64) -> Markup {
     ])
 }
 
-fn outage(a: &Analysis, o: &Outage, axis: TimeAxis, top: f64, boxed: &impl Fn(&str, f64, f64) -> El) -> Markup {
-    let end = o.to.map_or(a.length, |to| to.best);
+fn outage(last: i64, o: &Outage, axis: TimeAxis, top: f64, boxed: &impl Fn(&str, f64, f64) -> El) -> Markup {
+    // One that did not end is known as far as somebody looked.
+    let end = o.to.map_or(last, |to| to.best);
     let whole = o.perceived.map_or_else(|| "not ended".to_owned(), words::interval);
     let class = if o.doubtful { "failed doubtful" } else { "failed" };
     let bar = boxed(class, axis.x(o.from.best), axis.x(end)).child(el("title").text(&whole));
