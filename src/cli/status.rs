@@ -7,7 +7,7 @@ use crate::adapters::{ProcessState, World, host};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::event::{Event, FaultIntent, What};
-use crate::exec::{self, Left};
+use crate::exec::{self, Able, Blind, Left};
 use crate::journal::{self, state::Index, state::OpenRun};
 use crate::model::ProcessIdentity;
 use crate::report::words;
@@ -61,17 +61,19 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
     let index = |e: journal::JournalError| Complaint::new(Exit::NotHealed, e.to_string());
     let runs = Index::at(&dir).list().map_err(index)?;
     let listed: Vec<Listed> = runs.into_iter().map(look).collect();
-    let left = tokio::runtime::Builder::new_current_thread()
+    let (left, blind) = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Complaint::new(Exit::Internal, format!("cannot start the runtime: {e}")))?
         .block_on(exec::left_behind(&dir, &World::system()))
         .map_err(index)?;
     match args.output {
-        Output::Json => terminal.say(&as_json(&listed, &left)),
-        Output::Human | Output::Plain => terminal.say(&(in_words(&listed) + &residue(&left))),
+        Output::Json => terminal.say(&as_json(&listed, &left, &blind)),
+        Output::Human | Output::Plain => terminal.say(&(in_words(&listed) + &residue(&left) + &not_seen(&blind))),
     }
-    let open = listed.iter().any(is_open) || left.iter().any(|left| left.perhaps.is_empty());
+    let open = listed.iter().any(is_open)
+        || left.iter().any(|left| left.perhaps.is_empty())
+        || blind.iter().any(|blind| blind.able == Able::Yes);
     Ok(if open { Exit::NotHealed } else { Exit::Pass })
 }
 
@@ -89,6 +91,15 @@ fn residue(left: &[Left]) -> String {
         text.push_str(&format!("\nresidue: {}, {of}\n         by hand: {}", residue.what, residue.by_hand));
     }
     text
+}
+
+/// Where something might be left, and nobody can say.
+fn not_seen(blind: &[Blind]) -> String {
+    let line = |Blind { what, able }: &Blind| match able {
+        Able::Yes => format!("\nnot looked at: {what}; nobody can say what is left there"),
+        Able::No => format!("\nnot looked at: {what}"),
+    };
+    blind.iter().map(line).collect()
 }
 
 /// A run that is over and left something open, or nobody can say.
@@ -189,7 +200,7 @@ fn still_open(seen: &Seen) -> String {
     text
 }
 
-fn as_json(listed: &[Listed], left: &[Left]) -> String {
+fn as_json(listed: &[Listed], left: &[Left], blind: &[Blind]) -> String {
     let runs: Vec<_> = listed
         .iter()
         .map(|l| {
@@ -216,5 +227,7 @@ fn as_json(listed: &[Listed], left: &[Left]) -> String {
             json!({"tag": residue.tag, "what": residue.what, "by_hand": residue.by_hand, "perhaps": perhaps})
         })
         .collect();
-    json!({ "runs": runs, "residue": residue }).to_string()
+    let unseen: Vec<_> =
+        blind.iter().map(|Blind { what, able }| json!({"what": what, "able": *able == Able::Yes})).collect();
+    json!({ "runs": runs, "residue": residue, "not_looked_at": unseen }).to_string()
 }

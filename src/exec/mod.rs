@@ -49,7 +49,7 @@ pub use kill_switch::{KillSwitch, engage, release};
 pub use options::{Embedded, Finished, Limits, Observer, RunError, RunOptions, Silent, new_run_id};
 pub use preflight::unavailable;
 pub use recover::{Recovered, StillOpen, recover};
-pub use residue::{Left, left_behind};
+pub use residue::{Able, Blind, Left, left_behind};
 pub use run::run;
 pub use stop::StopSignal;
 pub use targets::look;

@@ -67,7 +67,7 @@ pub(super) async fn residue(state_dir: &Path, world: &World) -> Result<(), RunEr
         return Ok(());
     }
     let broken = |e: journal::JournalError| RunError::Preflight(vec![e.to_string()]);
-    let left = left_behind(state_dir, world).await.map_err(broken)?;
+    let (left, _) = left_behind(state_dir, world).await.map_err(broken)?;
     let nobodys: Vec<Residue> = left.into_iter().filter(|l| l.perhaps.is_empty()).map(|l| l.residue).collect();
     if nobodys.is_empty() { Ok(()) } else { Err(RunError::Residue(nobodys)) }
 }

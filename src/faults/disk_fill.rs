@@ -5,7 +5,7 @@
 //! meanwhile changes how full it is: the ballast does not follow.
 
 use super::left::{left_behind, own_name, own_places};
-use super::{Cx, Fault, FaultError, Look, Residue, Reversibility, word};
+use super::{Cx, Fault, FaultError, Look, Reversibility, Search, word};
 use crate::adapters::disk::{Goal, Reader, Space};
 use crate::adapters::{AdapterError, World, host};
 use crate::model::{Percent, Size, TargetRef};
@@ -224,7 +224,7 @@ impl Fault for DiskFill {
         vec![format!("{} ({kind} of {source} at {})", undo.folder.display(), mount.display())]
     }
 
-    async fn residue(world: &World) -> Vec<Residue> {
+    async fn residue(world: &World) -> Search {
         left_behind(world)
     }
 }

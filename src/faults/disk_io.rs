@@ -6,7 +6,7 @@
 //! work inside the directory (PostgreSQL does), do not, and are named.
 
 use super::left::own_places;
-use super::{Cx, Fault, FaultError, Look, Residue, Reversibility, word};
+use super::{Cx, Fault, FaultError, Look, Residue, Reversibility, Search, word};
 use crate::adapters::disk::disturb::{ATTRIBUTE, Disturb, IoError, Operation, of_ours};
 use crate::adapters::disk::{Facts, Mount, mount_of};
 use crate::adapters::{AdapterError, Fut, World};
@@ -327,22 +327,23 @@ impl Fault for DiskIo {
         vec![undo.directory.display().to_string()]
     }
 
-    async fn residue(world: &World) -> Vec<Residue> {
-        let mut found = Vec::new();
-        for mount in world.disks.mounts().unwrap_or_default() {
+    async fn residue(world: &World) -> Search {
+        let mut search = Search::default();
+        for mount in search.look("mounts", world.disks.mounts()) {
             let Some(tag) = of_ours(&mount) else { continue };
             let point = word(&mount.point.to_string_lossy());
             if Owner::is_tag(tag) {
                 let what = format!("the mount at {}", mount.point.display());
-                found.push(Residue { tag: tag.to_owned(), what, by_hand: format!("umount -l {point}") });
+                search.found.push(Residue { tag: tag.to_owned(), what, by_hand: format!("umount -l {point}") });
                 continue;
             }
-            for tag in ask(world.disks.disturbers(&mount.point)).await.unwrap_or_default() {
+            let disturbers = ask(world.disks.disturbers(&mount.point)).await;
+            for tag in search.look(&format!("disturbances of {}", mount.point.display()), disturbers) {
                 let what = format!("a disturbance of {}", mount.point.display());
                 let by_hand = format!("setfattr -x {ATTRIBUTE}{tag} {point}");
-                found.push(Residue { tag, what, by_hand });
+                search.found.push(Residue { tag, what, by_hand });
             }
         }
-        found
+        search
     }
 }

@@ -1,7 +1,7 @@
 //! Files of other people that faults work on, and what they leave beside them: while a fault is open, names with its
 //! owner's tag, so that they are found with no record; after it, what a program had written meanwhile.
 
-use super::{Cx, FaultError, Residue, word};
+use super::{Cx, FaultError, Residue, Search, word};
 use crate::adapters::disk::{Facts, Form};
 use crate::adapters::{AdapterError, World};
 use crate::model::{Owner, Reference, TargetRef};
@@ -90,8 +90,9 @@ pub(super) fn own_places(cx: &Cx<'_>) -> Vec<(&'static str, PathBuf)> {
 }
 
 /// Files that are named by an owner's tag: at the root of every mount, and wherever a mark says.
-pub(super) fn left_behind(world: &World) -> Vec<Residue> {
-    let mounts = world.disks.mounts().unwrap_or_default();
+pub(super) fn left_behind(world: &World) -> Search {
+    let mut search = Search::default();
+    let mounts = search.look("mounts", world.disks.mounts());
     let roots: Vec<PathBuf> = mounts.into_iter().filter(|m| m.kind != "proc").map(|m| m.point).collect();
     let marked = world.disks.marks().into_iter().filter(|(_, place)| place.symlink_metadata().is_ok());
     let named = world.disks.named(&roots, PREFIX).into_iter();
@@ -107,7 +108,8 @@ pub(super) fn left_behind(world: &World) -> Vec<Residue> {
         };
         Residue { tag, what: format!("the file {}", path.display()), by_hand }
     };
-    all.into_iter().map(residue).collect()
+    search.found = all.into_iter().map(residue).collect();
+    search
 }
 
 /// The owner's tag in a name like `.blackstart-TAG` or `.blackstart-TAG.NAME`.

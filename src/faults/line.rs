@@ -1,7 +1,7 @@
 //! What the `tcp_…` kinds share: putting a fault into a TCP proxy of ours, looking at it twice (what the proxy says, and
 //! what a connection through it shows), and taking it out again. What each does to connections is in its own file.
 
-use super::{Cx, FaultError, Look, Residue};
+use super::{Cx, FaultError, Look, Residue, Search};
 use crate::adapters::proxy::{Ask, Attempt, Attempted, Direction, Effect, LineFault, ProxyState, Said};
 use crate::adapters::{AdapterError, World};
 use crate::model::{Percent, TargetRef};
@@ -154,16 +154,22 @@ pub(super) fn touched(undo: &Undo) -> Vec<String> {
 }
 
 /// Faults of one kind in all proxies of this machine.
-pub(super) async fn residue(world: &World, kind: &str) -> Vec<Residue> {
-    let mut found = Vec::new();
+pub(super) async fn residue(world: &World, kind: &str) -> Search {
+    let mut search = Search::default();
     for control in world.proxies.all() {
-        let Ok(state) = state(&control, world).await else { continue };
+        let asked = state(&control, world).await;
+        // Nobody listens: it has ended, and what it did with it.
+        if matches!(asked, Err(AdapterError::Unreachable(_))) {
+            continue;
+        }
+        let state = search.look(&format!("the proxy behind {}", control.display()), asked.map(Some));
+        let Some(state) = state else { continue };
         for fault in state.faults.iter().filter(|f| named(&f.effect) == kind) {
             let what = format!("{kind} of {} in the proxy on {}", fault.name, state.listen);
-            found.push(Residue { tag: fault.owner.clone(), what, by_hand: clear(&control, &fault.owner) });
+            search.found.push(Residue { tag: fault.owner.clone(), what, by_hand: clear(&control, &fault.owner) });
         }
     }
-    found
+    search
 }
 
 /// The kind that has this effect.
@@ -220,7 +226,7 @@ macro_rules! on_line {
             fn touched(&self, undo: &Self::Undo) -> Vec<String> {
                 super::line::touched(undo)
             }
-            async fn residue(world: &crate::adapters::World) -> Vec<super::Residue> {
+            async fn residue(world: &crate::adapters::World) -> super::Search {
                 super::line::residue(world, $key).await
             }
         }

@@ -1,7 +1,7 @@
 //! The faults a drill can inject: one file per kind, and their registry.
 //! The struct that deserializes a fault's YAML parameters *is* the fault.
 
-use crate::adapters::World;
+use crate::adapters::{AdapterError, World};
 use crate::model::TargetRef;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::future::Future;
@@ -150,6 +150,40 @@ pub struct Residue {
     pub by_hand: String,
 }
 
+/// What looking for residue came to.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Search {
+    /// What is there.
+    pub found: Vec<Residue>,
+    /// Where something might be, and nobody can say.
+    pub unseen: Vec<Unseen>,
+}
+
+/// A place that could not be looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unseen {
+    /// What was to be looked at, for people.
+    pub place: String,
+    /// Why it could not be.
+    pub error: AdapterError,
+}
+
+impl Search {
+    /// What a look saw; nothing, and the note of why, if it could not be taken.
+    pub fn look<T: Default>(&mut self, place: &str, seen: Result<T, AdapterError>) -> T {
+        seen.unwrap_or_else(|error| {
+            self.unseen.push(Unseen { place: place.to_owned(), error });
+            T::default()
+        })
+    }
+
+    /// This and what another look came to.
+    pub fn add(&mut self, other: Self) {
+        self.found.extend(other.found);
+        self.unseen.extend(other.unseen);
+    }
+}
+
 /// A fault: read-only `prepare`, repeatable `inject`, independent looks, idempotent `heal`.
 /// `heal` and `healed` also run in another process, from the journaled undo alone.
 pub trait Fault: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sync {
@@ -203,9 +237,9 @@ pub trait Fault: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sy
         std::future::ready(None)
     }
     /// What faults of this kind have left on this host, whoever injected them, with no record needed.
-    fn residue(world: &World) -> impl Future<Output = Vec<Residue>> + Send {
+    fn residue(world: &World) -> impl Future<Output = Search> + Send {
         let _nothing = world;
-        std::future::ready(Vec::new())
+        std::future::ready(Search::default())
     }
 }
 
@@ -299,10 +333,10 @@ macro_rules! faults {
             }
         }
 
-        async fn residue_of_kinds(world: &World) -> Vec<Residue> {
-            let mut found = Vec::new();
-            $(found.extend(<$ty as Fault>::residue(world).await);)+
-            found
+        async fn residue_of_kinds(world: &World) -> Search {
+            let mut search = Search::default();
+            $(search.add(<$ty as Fault>::residue(world).await);)+
+            search
         }
 
         /// What heals a fault of any kind.
@@ -386,15 +420,16 @@ macro_rules! faults {
 }
 
 /// Everything of ours on this host: helper processes, and what each kind finds by its owner's tag.
-pub async fn residue(world: &World) -> Vec<Residue> {
-    let mut found = residue_of_kinds(world).await;
-    for (tag, process) in world.helpers.all().unwrap_or_default() {
+pub async fn residue(world: &World) -> Search {
+    let mut search = residue_of_kinds(world).await;
+    for (tag, process) in search.look("helper processes", world.helpers.all()) {
         let (what, by_hand) = (format!("{} (pid {})", process.name, process.pid), format!("kill {}", process.pid));
-        found.push(Residue { tag, what, by_hand });
+        search.found.push(Residue { tag, what, by_hand });
     }
-    found.sort();
-    found.dedup();
-    found
+    search.found.sort();
+    search.found.dedup();
+    search.unseen.dedup();
+    search
 }
 
 fn mismatch() -> FaultError {

@@ -1,7 +1,7 @@
 //! What the `dns_…` kinds share: putting a fault into a resolver of ours, looking at it twice (what the resolver says, and
 //! what a client that asks it gets), and taking it out again. What each does to answers is in its own file.
 
-use super::{Cx, FaultError, Look, Residue};
+use super::{Cx, FaultError, Look, Residue, Search};
 use crate::adapters::resolver::{Failure, NameEffect, NameFault, Resolved, ResolverAsk};
 use crate::adapters::{AdapterError, World};
 use crate::model::TargetRef;
@@ -152,16 +152,22 @@ pub(super) fn touched(undo: &Undo) -> Vec<String> {
 }
 
 /// Faults of one kind in all resolvers of this machine.
-pub(super) async fn residue(world: &World, kind: &str) -> Vec<Residue> {
-    let mut found = Vec::new();
+pub(super) async fn residue(world: &World, kind: &str) -> Search {
+    let mut search = Search::default();
     for control in world.resolvers.all() {
-        let Ok(state) = world.resolvers.ask(&control, &ResolverAsk::State).await else { continue };
+        let asked = world.resolvers.ask(&control, &ResolverAsk::State).await;
+        // Nobody listens: it has ended, and what it did with it.
+        if matches!(asked, Err(AdapterError::Unreachable(_))) {
+            continue;
+        }
+        let state = search.look(&format!("the resolver behind {}", control.display()), asked.map(Some));
+        let Some(state) = state else { continue };
         for fault in state.faults.iter().filter(|f| named(&f.effect) == kind) {
             let what = format!("{kind} of {} in the resolver on {}", fault.name, state.listen);
-            found.push(Residue { tag: fault.owner.clone(), what, by_hand: clear(&control, &fault.owner) });
+            search.found.push(Residue { tag: fault.owner.clone(), what, by_hand: clear(&control, &fault.owner) });
         }
     }
-    found
+    search
 }
 
 /// The kind that has this effect.
@@ -213,7 +219,7 @@ macro_rules! on_names {
             fn touched(&self, undo: &Self::Undo) -> Vec<String> {
                 super::names::touched(undo)
             }
-            async fn residue(world: &crate::adapters::World) -> Vec<super::Residue> {
+            async fn residue(world: &crate::adapters::World) -> super::Search {
                 super::names::residue(world, $key).await
             }
         }

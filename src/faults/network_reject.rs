@@ -3,7 +3,7 @@
 use super::network::cut::filter;
 use super::network::rules::Verdict;
 use super::network::{self};
-use super::{Cx, FaultError, Look, Residue};
+use super::{Cx, FaultError, Look, Search};
 use crate::adapters::World;
 
 filter! {

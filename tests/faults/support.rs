@@ -89,7 +89,7 @@ impl Place {
 
     /// Residue of this place's fault.
     pub async fn residue(&self) -> Vec<faults::Residue> {
-        let mut all = faults::residue(&self.world).await;
+        let mut all = faults::residue(&self.world).await.found;
         all.retain(|residue| residue.tag == self.owner().tag());
         all
     }

@@ -266,10 +266,10 @@ fn the_page_loads_nothing_runs_nothing_and_is_small() {
 
 /// The x and the width of the first element of a class in the page's chart of outages.
 fn first_of(page: &str, class: &str) -> (f64, f64) {
-    let chart = page.split("id=\"outages-t\"").nth(1).unwrap();
-    let element = chart.split('<').find(|tag| tag.contains(&format!("class=\"{class}\""))).unwrap();
+    let chart = page.split("id=\"outages-t\"").nth(1).expect("a chart of outages");
+    let element = chart.split('<').find(|tag| tag.contains(&format!("class=\"{class}\""))).expect("one of that class");
     let number = |name: &str| element.split(&format!(" {name}=\"")).nth(1)?.split('"').next()?.parse::<f64>().ok();
-    (number("x").unwrap(), number("width").unwrap())
+    (number("x").expect("a place"), number("width").expect("a width"))
 }
 
 #[test]

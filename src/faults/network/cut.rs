@@ -333,7 +333,7 @@ macro_rules! filter {
                 crate::faults::network::cut::touched(undo)
             }
 
-            async fn residue(world: &World) -> Vec<Residue> {
+            async fn residue(world: &World) -> Search {
                 $residue(world).await
             }
         }

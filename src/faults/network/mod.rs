@@ -1,7 +1,7 @@
 //! What the network faults share: finding the namespace and the interface that a target names, and finding what was left
 //! in any namespace with no record. The kinds are in `network_*.rs`, one file each.
 
-use super::{Cx, FaultError, Residue};
+use super::{Cx, FaultError, Residue, Search};
 use crate::adapters::{AdapterError, NamespaceIdentity, NetworkPlace, World};
 use crate::model::{Owner, TargetRef};
 
@@ -66,30 +66,31 @@ fn settled<T: Default>(
 }
 
 /// Nothing: kinds whose residue another kind looks for.
-pub(super) async fn no_residue(_: &World) -> Vec<Residue> {
-    Vec::new()
+pub(super) async fn no_residue(_: &World) -> Search {
+    Search::default()
 }
 
-/// Tables and queues of ours in this process's namespace and in all that have a name. Without privileges nothing can be
-/// seen, and nothing can have been left either.
-pub(super) async fn residue(world: &World) -> Vec<Residue> {
-    let mut found = Vec::new();
-    for namespace in world.network.all().unwrap_or_default() {
+/// Tables and queues of ours in this process's namespace and in all that have a name.
+pub(super) async fn residue(world: &World) -> Search {
+    let mut search = Search::default();
+    for namespace in search.look("network namespaces", world.network.all()) {
         let (place, there) = (namespace.shown(), namespace.by_hand());
-        for name in world.network.tables(&namespace).await.unwrap_or_default() {
+        let tables = world.network.tables(&namespace).await;
+        for name in search.look(&format!("nftables in {place}"), tables) {
             if let Some(tag) = name.strip_prefix(TABLE).filter(|tag| Owner::is_tag(tag)) {
                 let what = format!("nftables table inet {name} in {place}");
                 let by_hand = format!("{there}nft delete table inet {name}");
-                found.push(Residue { tag: tag.to_owned(), what, by_hand });
+                search.found.push(Residue { tag: tag.to_owned(), what, by_hand });
             }
         }
-        for link in world.network.links(&namespace).await.unwrap_or_default() {
+        let links = world.network.links(&namespace).await;
+        for link in search.look(&format!("queues in {place}"), links) {
             for tag in link.also.iter().filter(|name| Owner::is_tag(name)) {
                 let what = format!("queue on {} in {place}", link.name);
                 let by_hand = qdisc::by_hand(&there, &link.name, tag);
-                found.push(Residue { tag: tag.clone(), what, by_hand });
+                search.found.push(Residue { tag: tag.clone(), what, by_hand });
             }
         }
     }
-    found
+    search
 }
