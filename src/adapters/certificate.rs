@@ -4,11 +4,8 @@
 use super::{AdapterError, hex};
 use chrono::{DateTime, Datelike, Utc};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, date_time_ymd};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::{CertificateDer, ServerName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
@@ -98,12 +95,7 @@ pub async fn served(address: &str, limit: Duration) -> Result<String, AdapterErr
     let exchange = async {
         let unreachable = |e: std::io::Error| AdapterError::Unreachable(format!("TLS at {address}: {e}"));
         let stream = tokio::net::TcpStream::connect(address).await.map_err(unreachable)?;
-        let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| AdapterError::Other(format!("TLS cannot be set up: {e}")))?;
-        let verifier = Arc::new(Anyone(provider));
-        let config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+        let config = super::tls::config(&super::tls::Trust::Anyone)?;
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']).to_owned();
         let host = ServerName::try_from(host).map_err(|e| AdapterError::Other(format!("TLS at {address}: {e}")))?;
         let session = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(host, stream).await;
@@ -114,45 +106,6 @@ pub async fn served(address: &str, limit: Duration) -> Result<String, AdapterErr
     };
     let late = || AdapterError::TimedOut(format!("no TLS at {address} within {limit:?}"));
     tokio::time::timeout(limit, exchange).await.unwrap_or_else(|_| Err(late()))
-}
-
-/// Takes any certificate: it is only looked at, nothing is said over the connection.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -243,11 +243,8 @@ async fn connect(site: &Site) -> Result<Connection, Failure> {
 fn encryption() -> Result<tokio_rustls::TlsConnector, Failure> {
     static CONFIG: OnceLock<Result<Arc<rustls::ClientConfig>, String>> = OnceLock::new();
     let config = CONFIG.get_or_init(|| {
-        let roots = super::postgres::machine_roots().map_err(|e| e.to_string())?;
-        let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| e.to_string())?;
-        Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+        let trust = super::tls::Trust::Roots(None);
+        super::tls::config(&trust).map(Arc::new).map_err(|e| e.to_string())
     });
     config.clone().map(tokio_rustls::TlsConnector::from).map_err(Failure::Resources)
 }

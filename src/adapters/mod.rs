@@ -38,6 +38,7 @@ mod kv;
 mod process;
 mod system;
 mod tcp;
+mod tls;
 pub mod under_way;
 mod visit;
 

@@ -15,7 +15,6 @@ use crate::clock::Clock;
 use std::sync::Arc;
 
 pub use sql::Databases;
-pub(super) use tls::machine_roots;
 
 /// Opens a ledger in a table; connections are made when they are first needed.
 ///
