@@ -1,8 +1,9 @@
 //! The operations of one schedule in order of their due time, each served, not served, or neither because the runner
 //! itself could not see. Everything about availability is computed from a lane.
 
+use super::places::Places;
 use super::story::sane;
-use crate::model::{OpRecord, Outcome, Service, Span};
+use crate::model::{Ops, Outcome, Service, Span};
 
 /// Stalls shorter than this are part of an operation's latency, not a blind span.
 pub(super) const STALL: i64 = 5_000_000;
@@ -10,8 +11,8 @@ pub(super) const STALL: i64 = 5_000_000;
 /// Operations that decide, by due time.
 #[derive(Debug)]
 pub(super) struct Lane<'a> {
-    ops: &'a [OpRecord],
-    order: Vec<u32>,
+    ops: &'a Ops,
+    order: Places,
     served: Vec<bool>,
     pub blind: Blind,
     pub service: Service,
@@ -73,34 +74,18 @@ pub(super) fn period(rate: f64) -> i64 {
     if rate > 0.0 && rate.is_finite() { ((1e9 / rate) as i64).clamp(1, 86_400_000_000_000) } else { 86_400_000_000_000 }
 }
 
-/// Places of the chosen operations in order of due time (ties in order of their end).
-pub(super) fn by_due(ops: &[OpRecord], choose: impl Fn(&OpRecord) -> bool) -> Vec<u32> {
-    let count = u32::try_from(ops.len()).unwrap_or(u32::MAX);
-    let fits = |place: &u32| {
-        let op = &ops[*place as usize];
-        sane(op.due) && sane(op.sent) && sane(op.done) && choose(op)
-    };
-    let mut order: Vec<u32> = (0..count).filter(fits).collect();
-    let key = |place: &u32| (ops[*place as usize].due, ops[*place as usize].done);
-    if !order.is_sorted_by_key(key) {
-        order.sort_by_key(key);
-    }
-    order
-}
-
 impl<'a> Lane<'a> {
-    /// A lane of operations that are in order already.
-    pub fn new(ops: &'a [OpRecord], order: &[u32], service: &Service, rate: f64, stalls: &[Span]) -> Self {
+    /// A lane of these of the operations.
+    pub fn new(ops: &'a Ops, places: &Places, service: &Service, rate: f64, stalls: &[Span]) -> Self {
         let (deadline, period) = (nanos(service.deadline), period(rate));
         let blind = Blind::new(stalls.iter().copied(), period);
-        let (mut kept, mut served) = (Vec::with_capacity(order.len()), Vec::with_capacity(order.len()));
-        for place in order {
-            if let Some(was_served) = decides(&ops[*place as usize], deadline, &blind) {
-                kept.push(*place);
-                served.push(was_served);
-            }
-        }
-        Self { ops, order: kept, served, blind, service: service.clone(), deadline, rate, period }
+        let mut served = Vec::with_capacity(places.len());
+        let order = places.filtered(|place| {
+            let decided = decides(ops, place, deadline, &blind);
+            served.extend(decided);
+            decided.is_some()
+        });
+        Self { ops, order, served, blind, service: service.clone(), deadline, rate, period }
     }
 
     pub fn len(&self) -> usize {
@@ -111,30 +96,35 @@ impl<'a> Lane<'a> {
         self.served[i]
     }
 
-    pub fn op(&self, i: usize) -> &OpRecord {
-        &self.ops[self.order[i] as usize]
+    fn place(&self, i: usize) -> usize {
+        self.order.get(i)
     }
 
     pub fn due(&self, i: usize) -> i64 {
-        self.op(i).due.0
+        self.ops.due(self.place(i)).0
     }
 
     pub fn sent(&self, i: usize) -> i64 {
-        self.op(i).sent.0
+        self.ops.sent(self.place(i)).0
     }
 
     pub fn done(&self, i: usize) -> i64 {
-        self.op(i).done.0
+        self.ops.done(self.place(i)).0
+    }
+
+    /// done − due.
+    pub fn latency(&self, i: usize) -> i64 {
+        self.ops.latency(self.place(i))
     }
 
     /// The first operation due at `at` or later.
     pub fn at(&self, at: i64) -> usize {
-        self.order.partition_point(|place| self.ops[*place as usize].due.0 < at)
+        self.order.partition_point(0, |place| self.ops.due(place).0 < at)
     }
 
     /// The first operation due after `at`.
     pub fn after(&self, at: i64) -> usize {
-        self.order.partition_point(|place| self.ops[*place as usize].due.0 <= at)
+        self.order.partition_point(0, |place| self.ops.due(place).0 <= at)
     }
 
     /// The moment up to which the schedule asked.
@@ -145,9 +135,9 @@ impl<'a> Lane<'a> {
     /// The moment by which it was settled that an operation is not served: it had failed, or its deadline had passed,
     /// or it had waited longer (`usual`) than any answer of the healthy service took.
     pub fn settled(&self, i: usize, usual: i64) -> i64 {
-        let op = self.op(i);
-        let by_now = op.done.0.min(op.due.0 + self.deadline);
-        if op.outcome == Outcome::Missed { by_now } else { by_now.min(op.sent.0 + usual) }
+        let by_now = self.done(i).min(self.due(i) + self.deadline);
+        let missed = self.ops.outcome(self.place(i)) == Outcome::Missed;
+        if missed { by_now } else { by_now.min(self.sent(i) + usual) }
     }
 
     /// The longest service time of a served operation that was over before `before` (of the last 20,000).
@@ -160,16 +150,17 @@ impl<'a> Lane<'a> {
 
 /// Served, not served, or nothing at all: what the runner could not send, what was due while it could not see, and
 /// what is late only because it could not see.
-fn decides(op: &OpRecord, deadline: i64, blind: &Blind) -> Option<bool> {
-    if op.outcome == Outcome::Unsent || blind.covers(op.due.0) {
+fn decides(ops: &Ops, place: usize, deadline: i64, blind: &Blind) -> Option<bool> {
+    let (due, outcome) = (ops.due(place).0, ops.outcome(place));
+    if outcome == Outcome::Unsent || blind.covers(due) {
         return None;
     }
-    if op.served(deadline) {
+    if ops.served(place, deadline) {
         return Some(true);
     }
-    let waited = op.done - op.due;
-    let unseen = blind.overlap(op.due.0, op.done.0.max(op.due.0));
-    let doubtful = match op.outcome {
+    let waited = ops.latency(place);
+    let unseen = blind.overlap(due, due + waited.max(0));
+    let doubtful = match outcome {
         Outcome::Ok | Outcome::OkLocal | Outcome::Unknown | Outcome::Missed => {
             waited > deadline && unseen > 0 && waited - unseen <= deadline
         }

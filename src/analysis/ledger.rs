@@ -3,7 +3,7 @@
 use super::story::Story;
 use super::{Class, LedgerResult};
 use crate::event::{ReadBack, ReadBackDone, ReadBackStage, WorkloadSeal, WriterFindings};
-use crate::model::{Action, Found, Key, OpRecord, Outcome};
+use crate::model::{Action, Found, Key, OpRecord, Ops, Outcome};
 use std::collections::BTreeMap;
 
 /// The site that stands for what clients see; its final read-back decides.
@@ -37,7 +37,7 @@ struct Looks<'a> {
 /// Settles the books of one ledger.
 pub(super) fn settle(
     seal: &WorkloadSeal,
-    ops: &[OpRecord],
+    ops: &Ops,
     story: &Story,
     read_backs: &BTreeMap<String, ReadBack>,
     notes: &mut Vec<String>,
@@ -45,10 +45,10 @@ pub(super) fn settle(
     let looks = Looks::of(seal, story, read_backs);
     let mut writes = by_writer(ops);
     let mut result = LedgerResult { resolution: super::lane::period(seal.rate), ..LedgerResult::default() };
-    for op in writes.values().flatten().map(|write| &ops[write.place as usize]) {
+    for outcome in writes.values().flatten().map(|write| ops.outcome(write.place as usize)) {
         result.attempted += 1;
-        result.acked += u64::from(op.outcome == Outcome::Ok);
-        result.acked_local += u64::from(op.outcome == Outcome::OkLocal);
+        result.acked += u64::from(outcome == Outcome::Ok);
+        result.acked_local += u64::from(outcome == Outcome::OkLocal);
     }
     stale(ops, &writes, &mut result);
     let Some(last) = looks.last else {
@@ -95,21 +95,25 @@ impl<'a> Looks<'a> {
 
 /// Attempted writes in order of their sequence numbers. Should a key have been logged twice, the strongest outcome
 /// stands: a client that was told ok once was told ok.
-fn by_writer(ops: &[OpRecord]) -> BTreeMap<u16, Vec<Write>> {
+fn by_writer(ops: &Ops) -> BTreeMap<u16, Vec<Write>> {
     let mut writers: BTreeMap<u16, Vec<Write>> = BTreeMap::new();
-    for (place, op) in ops.iter().enumerate() {
-        if let (Action::Write, Some(key), Ok(place)) = (op.action, op.key, u32::try_from(place)) {
+    for place in 0..ops.len() {
+        if let (Action::Write, Some(key), Ok(place)) = (ops.action(place), ops.key(place), u32::try_from(place)) {
             writers.entry(key.writer).or_default().push(Write { place, class: Class::Unknown });
         }
     }
-    let seq = |write: &Write| ops[write.place as usize].key.map_or(0, |key| key.seq);
+    let seq = |write: &Write| seq(ops, write);
     for writes in writers.values_mut() {
         if !writes.is_sorted_by(|a, b| seq(a) < seq(b)) {
-            writes.sort_by_key(|write| (seq(write), strength(ops[write.place as usize].outcome)));
+            writes.sort_by_key(|write| (seq(write), strength(ops.outcome(write.place as usize))));
         }
         writes.dedup_by_key(|write| seq(write));
     }
     writers
+}
+
+fn seq(ops: &Ops, write: &Write) -> u64 {
+    ops.key(write.place as usize).map_or(0, |key| key.seq)
 }
 
 fn strength(outcome: Outcome) -> u8 {
@@ -161,24 +165,23 @@ impl<'a> Walk<'a> {
 }
 
 /// Every class that the final read-back decides.
-fn classify(ops: &[OpRecord], writers: &mut BTreeMap<u16, Vec<Write>>, last: &ReadBack, result: &mut LedgerResult) {
+fn classify(ops: &Ops, writers: &mut BTreeMap<u16, Vec<Write>>, last: &ReadBack, result: &mut LedgerResult) {
     let mut n = Counts::default();
     let nothing = WriterFindings::default();
     for (writer, writes) in writers.iter_mut() {
         let findings = last.writers.get(writer).unwrap_or(&nothing);
         let (mut walk, mut present) = (Walk::new(findings), 0_u64);
         for write in writes.iter_mut() {
-            let op = &ops[write.place as usize];
-            let seq = op.key.map_or(0, |key| key.seq);
+            let seq = seq(ops, write);
             let there = walk.present(seq);
             present += u64::from(there);
             let damaged = there && walk.corrupted(seq);
-            write.class = n.put(op.outcome, there, damaged);
+            write.class = n.put(ops.outcome(write.place as usize), there, damaged);
             if there && walk.duplicated(seq) && write.class != Class::Lost {
                 write.class = Class::Odd;
             }
         }
-        let highest = writes.last().and_then(|write| ops[write.place as usize].key).map_or(0, |key| key.seq);
+        let highest = writes.last().map_or(0, |write| seq(ops, write));
         let attempted = writes.len() as u64;
         let below = below(findings, highest);
         n.unlogged += highest.saturating_add(1).saturating_sub(attempted + below.saturating_sub(present));
@@ -261,8 +264,9 @@ fn has(findings: Option<&WriterFindings>, seq: u64) -> bool {
 }
 
 /// Reads that missed a record that had been acknowledged before they began, and the age of the stalest.
-fn stale(ops: &[OpRecord], writers: &BTreeMap<u16, Vec<Write>>, result: &mut LedgerResult) {
-    for read in ops.iter().filter(|op| op.action == Action::Read && op.found == Some(Found::Absent)) {
+fn stale(ops: &Ops, writers: &BTreeMap<u16, Vec<Write>>, result: &mut LedgerResult) {
+    let missed = |place: &usize| ops.action(*place) == Action::Read && ops.found(*place) == Some(Found::Absent);
+    for read in (0..ops.len()).filter(missed).map(|place| ops.at(place)) {
         let Some(write) = read.key.and_then(|key| find(ops, writers, key)) else { continue };
         if write.outcome != Outcome::Ok || write.done >= read.sent {
             continue;
@@ -276,17 +280,16 @@ fn stale(ops: &[OpRecord], writers: &BTreeMap<u16, Vec<Write>>, result: &mut Led
     }
 }
 
-fn find<'a>(ops: &'a [OpRecord], writers: &BTreeMap<u16, Vec<Write>>, key: Key) -> Option<&'a OpRecord> {
+fn find(ops: &Ops, writers: &BTreeMap<u16, Vec<Write>>, key: Key) -> Option<OpRecord> {
     let writes = writers.get(&key.writer)?;
-    let seq = |write: &Write| ops[write.place as usize].key.map_or(0, |key| key.seq);
-    let place = writes.binary_search_by_key(&key.seq, seq).ok()?;
-    Some(&ops[writes[place].place as usize])
+    let place = writes.binary_search_by_key(&key.seq, |write| seq(ops, write)).ok()?;
+    Some(ops.at(writes[place].place as usize))
 }
 
 /// What the final read-back changed against the one before the heal. Writes that were acknowledged only after the
 /// early one began say nothing; if nobody noted when that was, those beyond a writer's highest record say nothing.
 fn compare_early(
-    ops: &[OpRecord],
+    ops: &Ops,
     writers: &BTreeMap<u16, Vec<Write>>,
     early: Option<(&ReadBack, Option<i64>)>,
     last: &ReadBack,
@@ -298,9 +301,9 @@ fn compare_early(
         let (before, after) = (early.writers.get(writer), last.writers.get(writer));
         let frontier = before.and_then(|f| f.present.last()).map_or(0, |(_, to)| *to);
         for write in writes {
-            let op = &ops[write.place as usize];
-            let Some(key) = op.key.filter(|_| op.outcome == Outcome::Ok) else { continue };
-            let due_there = began.map_or(key.seq < frontier, |began| op.done.0 < began);
+            let place = write.place as usize;
+            let Some(key) = ops.key(place).filter(|_| ops.outcome(place) == Outcome::Ok) else { continue };
+            let due_there = began.map_or(key.seq < frontier, |began| ops.done(place).0 < began);
             match (has(before, key.seq), has(after, key.seq)) {
                 (true, false) => healed_away += 1,
                 (false, true) if due_there => transient += 1,
@@ -312,10 +315,10 @@ fn compare_early(
 }
 
 /// Records that a read returned and that are absent at the end.
-fn observed_then_lost(ops: &[OpRecord], last: &ReadBack, result: &mut LedgerResult) {
-    let returned = |op: &&OpRecord| matches!(op.found, Some(Found::Intact | Found::Corrupted));
-    let reads = ops.iter().filter(|op| op.action == Action::Read).filter(returned);
-    let gone = reads.filter_map(|op| op.key).filter(|key| !has(last.writers.get(&key.writer), key.seq));
+fn observed_then_lost(ops: &Ops, last: &ReadBack, result: &mut LedgerResult) {
+    let returned = |place: &usize| matches!(ops.found(*place), Some(Found::Intact | Found::Corrupted));
+    let reads = (0..ops.len()).filter(|place| ops.action(*place) == Action::Read).filter(returned);
+    let gone = reads.filter_map(|place| ops.key(place)).filter(|key| !has(last.writers.get(&key.writer), key.seq));
     let mut gone: Vec<Key> = gone.collect();
     gone.sort_unstable();
     gone.dedup();

@@ -32,7 +32,7 @@ impl Window {
         self.all += 1;
         if lane.served(i) {
             self.served += 1;
-            self.slow += u64::from(lane.done(i) - lane.due(i) > limit);
+            self.slow += u64::from(lane.latency(i) > limit);
         }
     }
 
@@ -40,7 +40,7 @@ impl Window {
         self.all -= 1;
         if lane.served(i) {
             self.served -= 1;
-            self.slow -= u64::from(lane.done(i) - lane.due(i) > limit);
+            self.slow -= u64::from(lane.latency(i) > limit);
         }
     }
 

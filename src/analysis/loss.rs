@@ -4,7 +4,7 @@
 use super::ledger::{Books, Write};
 use super::recovery::Clock;
 use super::{Class, FaultLoss, LostRun};
-use crate::model::{Interval, OpRecord, Outcome};
+use crate::model::{Interval, OpRecord, Ops, Outcome};
 
 /// The clock of the first fault of a phase, and when sustained service began after it (if it did).
 pub(super) struct Chapter<'a> {
@@ -51,7 +51,7 @@ impl Edge {
 }
 
 /// Fills in what the ledger lost, fault by fault. Returns internal errors.
-pub(super) fn count(books: &mut Books, ops: &[OpRecord], chapters: &[Chapter], t0: i64) -> Vec<String> {
+pub(super) fn count(books: &mut Books, ops: &Ops, chapters: &[Chapter], t0: i64) -> Vec<String> {
     let mut internal = Vec::new();
     if !books.decided {
         return internal;
@@ -98,53 +98,57 @@ fn belongs(chapters: &[Chapter], op: &OpRecord) -> usize {
     chapters.windows(2).take_while(|pair| after(pair)).count()
 }
 
-fn lost<'a>(books: &'a Books, ops: &'a [OpRecord]) -> impl Iterator<Item = &'a OpRecord> {
+fn lost(books: &Books, ops: &Ops) -> impl Iterator<Item = OpRecord> {
     let all = books.writes.values().flatten();
-    all.filter(|write| write.class == Class::Lost).map(|write| &ops[write.place as usize])
+    all.filter(|write| write.class == Class::Lost).map(|write| ops.at(write.place as usize))
 }
 
-fn edges(books: &Books, ops: &[OpRecord], chapters: &[Chapter]) -> Vec<Option<Edge>> {
+fn edges(books: &Books, ops: &Ops, chapters: &[Chapter]) -> Vec<Option<Edge>> {
     let mut edges = vec![None; chapters.len()];
     for op in lost(books, ops) {
-        if let Some(edge) = edges.get_mut(belongs(chapters, op)) {
-            *edge = Edge::add(*edge, op);
+        if let Some(edge) = edges.get_mut(belongs(chapters, &op)) {
+            *edge = Edge::add(*edge, &op);
         }
     }
     edges
 }
 
-fn recently_acknowledged(books: &Books, ops: &[OpRecord], clock: &Clock) -> bool {
+fn recently_acknowledged(books: &Books, ops: &Ops, clock: &Clock) -> bool {
     let recent = clock.lo - RECENT..=clock.lo;
-    let mut writes = books.writes.values().flatten().map(|write| &ops[write.place as usize]);
-    writes.any(|op| op.outcome == Outcome::Ok && recent.contains(&op.done.0))
+    let mut writes = books.writes.values().flatten().map(|write| write.place as usize);
+    writes.any(|place| ops.outcome(place) == Outcome::Ok && recent.contains(&ops.done(place).0))
 }
 
 /// Acknowledged writes that are there although they were sent after the first lost one had been acknowledged, up to
 /// the fault: what is left is then not a prefix of what was written.
-fn holes(books: &Books, ops: &[OpRecord], chapters: &[Chapter], edges: &[Option<Edge>]) -> u64 {
+fn holes(books: &Books, ops: &Ops, chapters: &[Chapter], edges: &[Option<Edge>]) -> u64 {
     let spans: Vec<(i64, i64)> = chapters
         .iter()
         .zip(edges)
         .filter_map(|(chapter, edge)| edge.map(|edge| (edge.done_first, edge.end(chapter.clock).1)))
         .collect();
-    let hole = |op: &&OpRecord| {
-        op.outcome == Outcome::Ok && spans.iter().any(|(from, to)| op.sent.0 > *from && op.done.0 <= *to)
+    if spans.is_empty() {
+        return 0;
+    }
+    let hole = |place: &usize| {
+        let (sent, done) = (ops.sent(*place).0, ops.done(*place).0);
+        ops.outcome(*place) == Outcome::Ok && spans.iter().any(|(from, to)| sent > *from && done <= *to)
     };
     let there = books.writes.values().flatten().filter(|write| matches!(write.class, Class::Kept | Class::Odd));
-    there.map(|write| &ops[write.place as usize]).filter(hole).count() as u64
+    there.map(|write| write.place as usize).filter(hole).count() as u64
 }
 
-fn lost_runs(books: &Books, ops: &[OpRecord], t0: i64) -> Vec<LostRun> {
+fn lost_runs(books: &Books, ops: &Ops, t0: i64) -> Vec<LostRun> {
     let mut runs: Vec<LostRun> = Vec::new();
     for (writer, writes) in &books.writes {
         let mut open = false;
         for write in writes {
-            let op = &ops[write.place as usize];
-            let Some(key) = op.key.filter(|_| write.class == Class::Lost) else {
+            let place = write.place as usize;
+            let Some(key) = (write.class == Class::Lost).then(|| ops.key(place)).flatten() else {
                 open = false;
                 continue;
             };
-            let acked = op.done.0 - t0;
+            let acked = ops.done(place).0 - t0;
             if let Some(run) = runs.last_mut().filter(|_| open) {
                 (run.to, run.acked_last) = (key.seq, run.acked_last.max(acked));
             } else if runs.len() == RUNS {
@@ -160,11 +164,11 @@ fn lost_runs(books: &Books, ops: &[OpRecord], t0: i64) -> Vec<LostRun> {
 }
 
 /// Ages at E of the lost writes, in steps of 1, 2, 5: (upper bound, count), from the first to the last that has any.
-fn ages(books: &Books, ops: &[OpRecord], chapters: &[Chapter], edges: &[Option<Edge>]) -> Vec<(i64, u64)> {
+fn ages(books: &Books, ops: &Ops, chapters: &[Chapter], edges: &[Option<Edge>]) -> Vec<(i64, u64)> {
     let bounds: Vec<i64> = (6..13).flat_map(|power| [1, 2, 5].map(|step| step * 10_i64.pow(power))).collect();
     let mut counts = vec![0_u64; bounds.len() + 1];
     for op in lost(books, ops) {
-        let place = belongs(chapters, op);
+        let place = belongs(chapters, &op);
         if let (Some(chapter), Some(Some(edge))) = (chapters.get(place), edges.get(place)) {
             let age = (edge.end(chapter.clock).0 - op.done.0).max(0);
             counts[bounds.partition_point(|bound| *bound < age)] += 1;
@@ -177,9 +181,9 @@ fn ages(books: &Books, ops: &[OpRecord], chapters: &[Chapter], edges: &[Option<E
 }
 
 /// Writes due in [from, to] by due time, at most 2,000; beyond that each slice of time shows its best and its worst.
-pub(super) fn strip(books: &Books, ops: &[OpRecord], from: i64, to: i64, t0: i64) -> Vec<(i64, Class)> {
+pub(super) fn strip(books: &Books, ops: &Ops, from: i64, to: i64, t0: i64) -> Vec<(i64, Class)> {
     let shown = |write: &Write| {
-        let due = ops[write.place as usize].due.0;
+        let due = ops.due(write.place as usize).0;
         (from..=to).contains(&due).then_some((due - t0, write.class))
     };
     let mut all: Vec<(i64, Class)> = books.writes.values().flatten().filter_map(shown).collect();

@@ -10,6 +10,7 @@ mod loss;
 mod numbers;
 mod objective;
 mod outage;
+mod places;
 mod reasons;
 mod record;
 mod recovery;
@@ -20,7 +21,7 @@ mod workload;
 pub use record::Record;
 pub use types::*;
 
-use crate::model::{FaultId, Mono, OpRecord, Span, Verdict, WorkloadName};
+use crate::model::{FaultId, Mono, OpRecord, Ops, Span, Verdict, WorkloadName};
 use recovery::{Clock, Judged};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -77,15 +78,21 @@ pub fn analyze(record: &Record) -> Analysis {
     analysis
 }
 
-/// The operations of a workload without those whose times are none of our clock's.
-fn usable<'a>(record: &'a Record, name: &WorkloadName, notes: &mut Vec<String>) -> Cow<'a, [OpRecord]> {
-    let Some(ops) = record.ops.get(name) else { return Cow::Borrowed(&[]) };
-    let good = |op: &OpRecord| sane(op.due) && sane(op.sent) && sane(op.done);
-    if ops.iter().all(good) {
+/// The operations of a workload in order, without those whose times are none of our clock's.
+fn usable<'a>(record: &'a Record, name: &WorkloadName, notes: &mut Vec<String>) -> Cow<'a, Ops> {
+    let Some(ops) = record.ops.get(name) else { return Cow::Owned(Ops::new()) };
+    let (first, last) = ops.bounds();
+    let all_good = ops.is_empty() || sane(first) && sane(last);
+    if all_good && ops.is_sorted() {
         return Cow::Borrowed(ops);
     }
-    let kept: Vec<OpRecord> = ops.iter().copied().filter(good).collect();
-    notes.push(format!("{} operations of `{name}` have impossible times and are not used", ops.len() - kept.len()));
+    let good = |op: &OpRecord| sane(op.due) && sane(op.sent) && sane(op.done);
+    let mut kept: Ops = ops.iter().filter(good).collect();
+    kept.sort();
+    let strange = ops.len() - kept.len();
+    if strange > 0 {
+        notes.push(format!("{strange} operations of `{name}` have impossible times and are not used"));
+    }
     Cow::Owned(kept)
 }
 
@@ -241,7 +248,7 @@ pub fn recovery_of<'a>(workload: &'a WorkloadResult, fault: &FaultId) -> Option<
 }
 
 /// The operations of all workloads in a record, by name.
-pub type Operations = BTreeMap<WorkloadName, Vec<OpRecord>>;
+pub type Operations = BTreeMap<WorkloadName, Ops>;
 
 #[cfg(test)]
 mod tests;

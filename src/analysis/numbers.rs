@@ -1,16 +1,17 @@
 //! Counts, percentiles, and the time series that charts are drawn from.
 
 use super::lane::{Lane, nanos};
+use super::places::Places;
 use super::{Bucket, OpCounts, Percentiles, Series};
-use crate::model::{OpRecord, Outcome};
+use crate::model::{Ops, Outcome};
 
 /// Operations by outcome.
-pub(super) fn counts<'a>(ops: impl Iterator<Item = &'a OpRecord>, deadline: i64) -> OpCounts {
+pub(super) fn counts(ops: &Ops, places: &Places, deadline: i64) -> OpCounts {
     let mut counts = OpCounts::default();
-    for op in ops {
+    for place in places.iter() {
         counts.due += 1;
-        match op.outcome {
-            Outcome::Ok | Outcome::OkLocal if !op.served(deadline) => counts.late += 1,
+        match ops.outcome(place) {
+            Outcome::Ok | Outcome::OkLocal if !ops.served(place, deadline) => counts.late += 1,
             Outcome::Ok => counts.ok += 1,
             Outcome::OkLocal => {
                 counts.ok += 1;
@@ -25,8 +26,8 @@ pub(super) fn counts<'a>(ops: impl Iterator<Item = &'a OpRecord>, deadline: i64)
     counts
 }
 
-pub(super) fn acknowledged(op: &OpRecord) -> bool {
-    matches!(op.outcome, Outcome::Ok | Outcome::OkLocal)
+fn acknowledged(ops: &Ops, place: usize) -> bool {
+    matches!(ops.outcome(place), Outcome::Ok | Outcome::OkLocal)
 }
 
 /// p50, p95, p99 and the largest, by nearest rank. Reorders the values.
@@ -43,16 +44,15 @@ pub(super) fn percentiles(values: &mut [i64]) -> Option<Percentiles> {
 }
 
 /// Latency from due, of acknowledged operations.
-pub(super) fn latency(ops: &[OpRecord], order: &[u32]) -> Option<Percentiles> {
-    let chosen = order.iter().map(|place| &ops[*place as usize]).filter(|op| acknowledged(op));
-    percentiles(&mut chosen.map(|op| op.done - op.due).collect::<Vec<_>>())
+pub(super) fn latency(ops: &Ops, places: &Places) -> Option<Percentiles> {
+    let chosen = places.iter().filter(|place| acknowledged(ops, *place));
+    percentiles(&mut chosen.map(|place| ops.latency(place)).collect::<Vec<_>>())
 }
 
 /// sent − due, of operations that were sent.
-pub(super) fn lateness(ops: &[OpRecord], order: &[u32]) -> Option<Percentiles> {
-    let sent = |op: &&OpRecord| !matches!(op.outcome, Outcome::Missed | Outcome::Unsent);
-    let chosen = order.iter().map(|place| &ops[*place as usize]).filter(sent);
-    percentiles(&mut chosen.map(|op| op.sent - op.due).collect::<Vec<_>>())
+pub(super) fn lateness(ops: &Ops, places: &Places) -> Option<Percentiles> {
+    let sent = |place: &usize| !matches!(ops.outcome(*place), Outcome::Missed | Outcome::Unsent);
+    percentiles(&mut places.iter().filter(sent).map(|place| ops.lateness(place)).collect::<Vec<_>>())
 }
 
 /// Time without service: each operation that was not served stands for one period.
@@ -77,7 +77,7 @@ pub(super) fn degraded(lane: &Lane, runs: &[super::outage::Run], window: i64) ->
             let outside = runs.get(run).is_none_or(|r| i < r.x);
             if outside && lane.served(i) {
                 served += 1;
-                slow += usize::from(lane.done(i) - lane.due(i) > limit);
+                slow += usize::from(lane.latency(i) > limit);
             }
             i += 1;
         }
@@ -91,9 +91,10 @@ const BUCKETS: i64 = 1_000;
 const AT_LEAST: i64 = 5;
 
 /// Buckets of equal width over all operations in order of due time; times relative to `t0`.
-pub(super) fn series(ops: &[OpRecord], order: &[u32], lane: &Lane, t0: i64) -> Series {
-    let (Some(first), Some(last)) = (order.first(), order.last()) else { return Series::default() };
-    let (from, to) = (ops[*first as usize].due.0, ops[*last as usize].due.0);
+pub(super) fn series(ops: &Ops, places: &Places, lane: &Lane, t0: i64) -> Series {
+    let Some(last) = places.len().checked_sub(1) else { return Series::default() };
+    let due = |i: usize| ops.due(places.get(i)).0;
+    let (from, to) = (due(0), due(last));
     let width = ((to - from) / BUCKETS + 1).max(lane.period.saturating_mul(AT_LEAST)).max(1);
     let count = usize::try_from((to - from) / width + 1).unwrap_or(1);
     let mut buckets = vec![Bucket::default(); count];
@@ -101,31 +102,31 @@ pub(super) fn series(ops: &[OpRecord], order: &[u32], lane: &Lane, t0: i64) -> S
     let mut latencies = Vec::new();
     for (number, bucket) in buckets.iter_mut().enumerate() {
         let end_at = from + width * (number as i64 + 1);
-        let length = order[start..].partition_point(|place| ops[*place as usize].due.0 < end_at);
-        let ours = order[start..start + length].iter().map(|place| &ops[*place as usize]);
+        let end = places.partition_point(start, |place| ops.due(place).0 < end_at);
         latencies.clear();
-        ours.for_each(|op| {
-            put(bucket, op, lane.deadline);
-            if acknowledged(op) {
-                latencies.push(op.done - op.due);
+        for place in (start..end).map(|i| places.get(i)) {
+            put(bucket, ops, place, lane.deadline);
+            if acknowledged(ops, place) {
+                latencies.push(ops.latency(place));
             }
-        });
+        }
         if let Some(p) = percentiles(&mut latencies) {
             (bucket.p50, bucket.p95, bucket.p99) = (p.p50, p.p95, p.p99);
         }
-        start += length;
+        start = end;
     }
     worst_shares(&mut buckets, lane, from, width);
     Series { from: from - t0, width, buckets }
 }
 
-fn put(bucket: &mut Bucket, op: &OpRecord, deadline: i64) {
-    if op.outcome == Outcome::Unsent {
+fn put(bucket: &mut Bucket, ops: &Ops, place: usize, deadline: i64) {
+    let outcome = ops.outcome(place);
+    if outcome == Outcome::Unsent {
         return;
     }
     bucket.due += 1;
-    match op.outcome {
-        _ if op.served(deadline) => bucket.served += 1,
+    match outcome {
+        _ if ops.served(place, deadline) => bucket.served += 1,
         Outcome::Fail => bucket.fail += 1,
         Outcome::Unknown => bucket.unknown += 1,
         _ => bucket.other += 1,

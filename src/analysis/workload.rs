@@ -1,12 +1,13 @@
 //! One workload: counts, latency, outages, recoveries, its ledger and its series, put together.
 
-use super::lane::{Lane, by_due};
+use super::lane::Lane;
 use super::loss::{self, Chapter};
+use super::places::Places;
 use super::recovery::{Clock, Judged, Measured};
 use super::story::Story;
 use super::{WorkloadResult, ledger, numbers, outage};
 use crate::event::{ReadBack, WorkloadSeal};
-use crate::model::{Action, Interval, OpRecord, Span};
+use crate::model::{Action, Interval, Ops, Span};
 use std::collections::BTreeMap;
 
 /// What all workloads share.
@@ -26,18 +27,17 @@ pub(super) struct Measurement {
 }
 
 /// Measures one workload by its own operations.
-pub(super) fn measure(seal: &WorkloadSeal, ops: &[OpRecord], context: &Context) -> Measurement {
+pub(super) fn measure(seal: &WorkloadSeal, ops: &Ops, context: &Context) -> Measurement {
     let main = main_action(seal, ops);
-    let order = by_due(ops, |op| op.action == main);
-    let lane = Lane::new(ops, &order, &seal.service, seal.rate, context.stalls);
+    let places = Places::of(ops, main);
+    let lane = Lane::new(ops, &places, &seal.service, seal.rate, context.stalls);
     let t0 = context.story.t0;
-    let chosen = order.iter().map(|place| &ops[*place as usize]);
-    let operations = numbers::counts(chosen, lane.deadline);
-    let reads = (main == Action::Write && ops.iter().any(|op| op.action == Action::Read))
-        .then(|| numbers::counts(ops.iter().filter(|op| op.action == Action::Read), lane.deadline));
-    let (latency, lateness) = (numbers::latency(ops, &order), numbers::lateness(ops, &order));
-    let series = numbers::series(ops, &order, &lane, t0);
-    drop(order);
+    let operations = numbers::counts(ops, &places, lane.deadline);
+    let reads = Some(Places::of(ops, Action::Read)).filter(|reads| main == Action::Write && reads.len() > 0);
+    let reads = reads.map(|reads| numbers::counts(ops, &reads, lane.deadline));
+    let (latency, lateness) = (numbers::latency(ops, &places), numbers::lateness(ops, &places));
+    let series = numbers::series(ops, &places, &lane, t0);
+    drop(places);
     let span = (lane.len() > 0).then(|| (lane.due(0) - t0, lane.end() - t0));
     let measured = Measured::of(lane);
     let judged: Vec<Judged> = context.clocks.iter().map(|clock| recover(&measured, clock)).collect();
@@ -70,8 +70,8 @@ fn recover(measured: &Measured, clock: &Clock) -> Judged {
 }
 
 /// A ledger is judged by its writes, everything else by its visits; reads decide no outage.
-fn main_action(seal: &WorkloadSeal, ops: &[OpRecord]) -> Action {
-    let has = |action| ops.iter().any(|op| op.action == action);
+fn main_action(seal: &WorkloadSeal, ops: &Ops) -> Action {
+    let has = |action| (0..ops.len()).any(|place| ops.action(place) == action);
     if seal.writers > 0 || has(Action::Write) {
         Action::Write
     } else if has(Action::Visit) {
@@ -82,7 +82,7 @@ fn main_action(seal: &WorkloadSeal, ops: &[OpRecord]) -> Action {
 }
 
 /// Settles a ledger's loss, once its recoveries (its probe's included) are known.
-pub(super) fn settle(measurement: &mut Measurement, ops: &[OpRecord], context: &Context) -> Vec<String> {
+pub(super) fn settle(measurement: &mut Measurement, ops: &Ops, context: &Context) -> Vec<String> {
     let Some(mut books) = measurement.books.take() else { return Vec::new() };
     let t0 = context.story.t0;
     let chapters: Vec<Chapter> = context

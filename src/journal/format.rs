@@ -6,6 +6,7 @@ use crate::model::Stamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
+use std::io::{ErrorKind, Read};
 
 /// The version that is written. Only this one is read: a reader that meets another stops there and says so.
 pub const VERSION: u32 = 1;
@@ -64,6 +65,29 @@ impl Cut {
             torn: torn == Torn::Yes,
             why: why.into(),
         }
+    }
+
+    /// Cuts off what a file holds from `offset` on: what of it was read already, and all that is still to come.
+    pub(super) fn streamed(
+        read: &[u8],
+        mut rest: impl Read,
+        offset: u64,
+        (torn, why): (Torn, String),
+    ) -> std::io::Result<Self> {
+        let (mut digest, mut bytes) = (Sha256::new_with_prefix(read), read.len() as u64);
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match rest.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => {
+                    digest.update(&buffer[..length]);
+                    bytes += length as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self { offset, bytes, digest: hex(&digest.finalize()), torn: torn == Torn::Yes, why })
     }
 }
 

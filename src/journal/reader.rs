@@ -5,7 +5,7 @@ use super::format::{self, Cut, FILE, GENESIS, Torn};
 use super::transitions::State;
 use super::{JournalError, ops, readback};
 use crate::event::{Event, OpsMark, ReadBack, RunStarted, What};
-use crate::model::{OpRecord, WorkloadName};
+use crate::model::{Ops, WorkloadName};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -14,8 +14,8 @@ use std::path::{Component, Path, PathBuf};
 pub struct Stored {
     /// Events, in order.
     pub events: Vec<Event>,
-    /// Operations of each workload, in the order in which they ended.
-    pub ops: BTreeMap<WorkloadName, Vec<OpRecord>>,
+    /// Operations of each workload, in order of their due times.
+    pub ops: BTreeMap<WorkloadName, Ops>,
     /// Read-backs by the file name in their event.
     pub read_backs: BTreeMap<String, ReadBack>,
     /// SHA-256 of the last good line, hex.
@@ -110,7 +110,8 @@ fn logs(dir: &Path, start: &RunStarted, stored: &mut Stored) {
             continue;
         }
         match ops::read(&path) {
-            Ok(log) => {
+            Ok(mut log) => {
+                log.records.sort();
                 let stopped = stored
                     .events
                     .iter()

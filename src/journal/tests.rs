@@ -241,7 +241,7 @@ fn operations_and_read_backs_come_with_the_record() {
     let origin = What::WorkloadStarted { workload: name.clone(), origin: Mono(5) };
     write(dir.path(), [start(), origin, What::WorkloadStopped(mark), What::ReadBack(done.clone())]);
     let stored = read(dir.path()).unwrap();
-    assert_eq!(stored.ops[&name], [op]);
+    assert_eq!(stored.ops[&name].to_vec(), [op]);
     assert_eq!(stored.read_backs[&done.file.clone().unwrap()], findings);
     assert_eq!(stored.problems, Vec::<String>::new());
 

@@ -4,10 +4,12 @@
 mod id;
 mod objective;
 mod operation;
+mod ops;
 mod section;
 mod signal;
 mod spec;
 mod stats;
+mod tag;
 mod target;
 mod template;
 mod time;
@@ -17,6 +19,7 @@ mod verdict;
 pub use id::{DrillName, FaultId, Owner, RunId, StepId, WorkloadName};
 pub use objective::{ClientBehaviour, ClockBasis, Objective, ObjectiveKind, RetryPolicy, Service};
 pub use operation::{Action, Found, Key, OpRecord, Outcome};
+pub use ops::Ops;
 pub use section::{
     AddressTarget, ComposeService, ContainerTarget, EmbeddedStaging, HostTarget, Manager, NetworkTarget, Orphaned,
     PathTarget, ProcessTarget, ProxyTarget, Replication, ResolverTarget, SecretSource, ServiceSpec, ServiceTarget,
@@ -25,6 +28,7 @@ pub use section::{
 pub use signal::SignalName;
 pub use spec::{CommandSpec, Comparison, OutputSpec, RequestSpec, RunSpec, Scalar, TargetRef, WayBack};
 pub use stats::WorkloadStats;
+pub use tag::Tag;
 pub use target::{PinnedTarget, ProcessIdentity};
 pub use template::{Part, Reference, Template, TemplateError};
 pub use time::{Interval, Mono, Span, Stamp};

@@ -111,7 +111,7 @@ async fn measure(title: &str, rates: &[f64]) {
     let mut late = Vec::new();
     let mut gap = 0;
     for index in 0..rates.len() {
-        let mut records = read(&dir.path().join(format!("ops/w{index}.ops"))).unwrap().records;
+        let mut records = read(&dir.path().join(format!("ops/w{index}.ops"))).unwrap().records.to_vec();
         records.sort_by_key(|record| record.due);
         gap = gap.max(records.windows(2).map(|two| two[1].sent - two[0].sent).max().unwrap_or(0));
         late.extend(records.iter().map(|record| record.sent - record.due));

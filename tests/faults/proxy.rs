@@ -244,7 +244,7 @@ async fn without_its_runner_it_opens_or_closes_and_ends_by_itself() {
 pub fn due_between(ran: &Ran, workload: &str, from: i64, to: i64) -> Vec<OpRecord> {
     let file = find(&ran.place.path().join("reports"), &format!("{workload}.ops"));
     let log = ops::read(&file).unwrap();
-    log.records.into_iter().filter(|r| (from..to).contains(&r.due.0)).collect()
+    log.records.iter().filter(|r| (from..to).contains(&r.due.0)).collect()
 }
 
 fn find(folder: &Path, name: &str) -> PathBuf {

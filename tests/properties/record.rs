@@ -87,5 +87,5 @@ pub fn record(setup: &Setup, ops: Vec<OpRecord>) -> Record {
     let span = Span::point(Mono(setup.healed));
     events.push(event(setup.healed, What::Healed { fault, span, detail: text() }));
     events.push(event(setup.healed, What::RunEnded { state: RunState::Ended, open: Vec::new(), error: None }));
-    Record { events, ops: BTreeMap::from([("w".into(), ops)]), ..Record::default() }
+    Record { events, ops: BTreeMap::from([("w".into(), ops.into())]), ..Record::default() }
 }

@@ -195,7 +195,7 @@ fn the_same_seed_gives_the_same_drill() {
         }
         assert_eq!(first.0.len(), second.0.len(), "seed {seed}");
         for (name, records) in &first.1 {
-            for (one, other) in records.iter().zip(&second.1[name]) {
+            for (one, other) in records.iter().zip(second.1[name].iter()) {
                 assert_eq!(one, other, "seed {seed}: {name}");
             }
         }

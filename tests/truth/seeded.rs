@@ -43,7 +43,11 @@ pub const BUGS: &[Bug] = &[
 ];
 
 fn each(record: &mut Record, change: impl Fn(&mut OpRecord)) {
-    record.ops.values_mut().flatten().for_each(change);
+    lists(record, |ops| ops.iter_mut().for_each(&change));
+}
+
+fn lists(record: &mut Record, change: impl Fn(&mut Vec<OpRecord>)) {
+    record.ops.values_mut().for_each(|ops| ops.change(&change));
 }
 
 fn outcomes(record: &mut Record, from: Outcome, to: Outcome) {
@@ -55,7 +59,7 @@ fn outcomes(record: &mut Record, from: Outcome, to: Outcome) {
 }
 
 fn closed_loop(record: &mut Record) {
-    for ops in record.ops.values_mut() {
+    lists(record, |ops| {
         ops.sort_by_key(|op| op.sent);
         let mut free = Mono(i64::MIN);
         ops.retain(|op| {
@@ -65,15 +69,13 @@ fn closed_loop(record: &mut Record) {
             }
             !waits
         });
-    }
+    });
     due_is_sent(record);
 }
 
 fn due_is_sent(record: &mut Record) {
     each(record, |op| op.due = op.sent);
-    for ops in record.ops.values_mut() {
-        ops.retain(|op| op.outcome != Outcome::Missed);
-    }
+    lists(record, |ops| ops.retain(|op| op.outcome != Outcome::Missed));
 }
 
 fn due_sent_swapped(record: &mut Record) {
@@ -84,8 +86,8 @@ fn one_period_off(record: &mut Record) {
     let Some(What::RunStarted(start)) = record.events.first().map(|e| e.what.clone()) else { return };
     for seal in &start.workloads {
         let period = (1e9 / seal.rate) as i64;
-        for op in record.ops.get_mut(&seal.name).into_iter().flatten() {
-            op.due = op.due + period;
+        if let Some(ops) = record.ops.get_mut(&seal.name) {
+            ops.change(|list| list.iter_mut().for_each(|op| op.due = op.due + period));
         }
     }
 }
@@ -104,7 +106,7 @@ fn late_is_served(record: &mut Record) {
 
 fn failures_dropped(record: &mut Record) {
     let fine = |op: &OpRecord| matches!(op.outcome, Outcome::Ok | Outcome::OkLocal);
-    record.ops.values_mut().for_each(|ops| ops.retain(fine));
+    lists(record, |ops| ops.retain(fine));
 }
 
 type Findings = blackstart::event::WriterFindings;
@@ -178,19 +180,15 @@ fn writers_mixed(record: &mut Record) {
 }
 
 fn ops_dropped(record: &mut Record) {
-    for ops in record.ops.values_mut() {
+    lists(record, |ops| {
         let from = ops.len() / 3;
         let to = (from + 200).min(ops.len());
         ops.drain(from..to);
-    }
+    });
 }
 
 fn coarse(record: &mut Record) {
-    for ops in record.ops.values_mut() {
-        ops.sort_by_key(|op| op.due);
-        let thin = ops.iter().step_by(100).copied().collect();
-        *ops = thin;
-    }
+    lists(record, |ops| *ops = ops.iter().step_by(100).copied().collect());
 }
 
 fn fault_moved(record: &mut Record, by: i64) {

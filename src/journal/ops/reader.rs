@@ -5,7 +5,9 @@ use super::{BLOCK_HEAD, BLOCK_MAX, Head, MAGIC, VERSION, first_head, next_head};
 use crate::event::OpsMark;
 use crate::journal::JournalError;
 use crate::journal::format::{Cut, Torn, hex};
-use crate::model::{OpRecord, WorkloadName};
+use crate::model::{Ops, WorkloadName};
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 /// An operations log as its file holds it.
@@ -14,7 +16,7 @@ pub struct OpsLog {
     /// Whose, as its header says.
     pub workload: WorkloadName,
     /// The operations, in the order in which they ended.
-    pub records: Vec<OpRecord>,
+    pub records: Ops,
     /// The chain's head before the first block and after each, with operations and bytes so far.
     points: Vec<Point>,
     /// What of the file is not used.
@@ -37,28 +39,46 @@ pub enum Coverage {
     SoFar,
 }
 
-/// Reads the log in a file.
+/// Reads the log in a file, block by block.
 ///
 /// # Errors
 /// Only if the file cannot be read; damage is data, in [`OpsLog::cut`].
 pub fn read(path: &Path) -> Result<OpsLog, JournalError> {
-    std::fs::read(path).map(|bytes| parse(&bytes)).map_err(JournalError::io("read", path))
+    let log = File::open(path).and_then(|file| parse(BufReader::with_capacity(BUFFER, file)));
+    log.map_err(JournalError::io("read", path))
 }
 
-pub(super) fn parse(bytes: &[u8]) -> OpsLog {
-    let mut log = OpsLog { workload: WorkloadName(String::new()), records: Vec::new(), points: Vec::new(), cut: None };
-    match header(bytes) {
-        Err((torn, why)) => log.cut = Some(Cut::new(bytes, 0, torn, why)),
+const BUFFER: usize = 1 << 18;
+
+pub(super) fn parse(mut source: impl Read) -> std::io::Result<OpsLog> {
+    let mut log = OpsLog { workload: WorkloadName(String::new()), records: Ops::new(), points: Vec::new(), cut: None };
+    let mut bytes = Vec::new();
+    fill(&mut source, &mut bytes, 12)?;
+    let name = bytes.get(10..12).map_or(0, |n| usize::from(u16::from_le_bytes([n[0], n[1]])));
+    if bytes.starts_with(MAGIC) {
+        fill(&mut source, &mut bytes, 12 + name + 4)?;
+    }
+    match header(&bytes) {
+        Err(bad) => log.cut = Some(Cut::streamed(&bytes, source, 0, bad)?),
         Ok((workload, length)) => {
             log.workload = workload;
-            log.points.push(Point { head: first_head(&bytes[..length]), operations: 0, bytes: length as u64 });
-            log.blocks(bytes, length);
+            log.points.push(Point { head: first_head(&bytes), operations: 0, bytes: length as u64 });
+            log.blocks(source, length as u64)?;
         }
     }
-    log
+    Ok(log)
+}
+
+/// Reads on until `bytes` are so many, or the source ends.
+fn fill(source: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> std::io::Result<()> {
+    source.take(length.saturating_sub(bytes.len()) as u64).read_to_end(bytes).map(drop)
 }
 
 type Bad = (Torn, String);
+
+fn torn() -> Bad {
+    (Torn::Yes, "the last block of the operations log is torn".to_owned())
+}
 
 fn header(bytes: &[u8]) -> Result<(WorkloadName, usize), Bad> {
     let torn = || (Torn::Yes, "the header of the operations log is torn".to_owned());
@@ -81,51 +101,68 @@ fn header(bytes: &[u8]) -> Result<(WorkloadName, usize), Bad> {
 }
 
 impl OpsLog {
-    fn blocks(&mut self, bytes: &[u8], start: usize) {
-        let (mut codec, mut offset) = (Codec::default(), start);
-        while offset < bytes.len() {
-            let rest = &bytes[offset..];
-            match self.block(rest, &mut codec) {
-                Ok(length) => offset += length,
-                Err((torn, why)) => {
-                    self.cut = Some(Cut::new(rest, offset, torn, why));
-                    return;
-                }
+    fn blocks(&mut self, mut source: impl Read, mut offset: u64) -> std::io::Result<()> {
+        let (mut codec, mut bytes) = (Codec::default(), Vec::new());
+        loop {
+            bytes.clear();
+            fill(&mut source, &mut bytes, BLOCK_HEAD)?;
+            if bytes.is_empty() {
+                return Ok(());
             }
+            let taken = match self.sizes(&bytes) {
+                Ok((length, _)) => {
+                    fill(&mut source, &mut bytes, BLOCK_HEAD + length)?;
+                    self.block(&bytes, &mut codec)
+                }
+                Err(bad) => Err(bad),
+            };
+            if let Err(bad) = taken {
+                self.cut = Some(Cut::streamed(&bytes, source, offset, bad)?);
+                return Ok(());
+            }
+            offset += bytes.len() as u64;
         }
     }
 
-    /// Takes the block that `rest` begins with, or leaves everything as it was.
-    fn block(&mut self, rest: &[u8], codec: &mut Codec) -> Result<usize, Bad> {
-        let torn = || (Torn::Yes, "the last block of the operations log is torn".to_owned());
-        let broken = |why: &str| (Torn::No, format!("block {} of the operations log {why}", self.points.len()));
-        let word = |at: usize| Some(u32::from_le_bytes(rest.get(at..at + 4)?.try_into().ok()?));
+    /// Length and number of operations, as a block's head says.
+    fn sizes(&self, bytes: &[u8]) -> Result<(usize, usize), Bad> {
+        let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
         let (length, count) = (word(0).ok_or_else(torn)? as usize, word(4).ok_or_else(torn)? as usize);
         if count > BLOCK_MAX || count > length || length > BLOCK_MAX * 64 {
-            return Err(broken("has an impossible size"));
+            return Err(self.broken("has an impossible size"));
         }
-        let payload = rest.get(BLOCK_HEAD..BLOCK_HEAD + length).ok_or_else(torn)?;
-        let (sizes, last) = (&rest[..8], self.points.last().ok_or_else(torn)?);
+        Ok((length, count))
+    }
+
+    fn broken(&self, why: &str) -> Bad {
+        (Torn::No, format!("block {} of the operations log {why}", self.points.len()))
+    }
+
+    /// Takes the block that these bytes are, or leaves everything as it was.
+    fn block(&mut self, bytes: &[u8], codec: &mut Codec) -> Result<(), Bad> {
+        let (length, count) = self.sizes(bytes)?;
+        let payload = bytes.get(BLOCK_HEAD..BLOCK_HEAD + length).ok_or_else(torn)?;
+        let (sizes, last) = (&bytes[..8], self.points.last().ok_or_else(torn)?);
         let mut crc = crc32fast::Hasher::new();
         crc.update(sizes);
         crc.update(payload);
-        if crc.finalize().to_le_bytes() != rest[8..12] {
-            return Err(broken("has a wrong checksum"));
+        if crc.finalize().to_le_bytes() != bytes[8..12] {
+            return Err(self.broken("has a wrong checksum"));
         }
         let head = next_head(&last.head, sizes, payload);
-        if head != rest[12..BLOCK_HEAD] {
-            return Err(broken("does not continue the block before it"));
+        if head != bytes[12..BLOCK_HEAD] {
+            return Err(self.broken("does not continue the block before it"));
         }
-        let (bytes, operations) = (last.bytes + (BLOCK_HEAD + length) as u64, last.operations + count as u64);
+        let point = Point { head, operations: last.operations + count as u64, bytes: last.bytes + bytes.len() as u64 };
         let before = self.records.len();
         let mut left = payload;
         self.records.extend((0..count).map_while(|_| codec.take(&mut left)));
         if self.records.len() - before != count || !left.is_empty() {
             self.records.truncate(before);
-            return Err((Torn::No, format!("block {} of the operations log is no block", self.points.len())));
+            return Err(self.broken("is no block"));
         }
-        self.points.push(Point { head, operations, bytes });
-        Ok(BLOCK_HEAD + length)
+        self.points.push(point);
+        Ok(())
     }
 
     /// How far the log goes, as a mark; `None` if not even its header is good.
