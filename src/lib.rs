@@ -19,6 +19,7 @@ pub mod exec;
 pub mod faults;
 pub mod helpers;
 pub mod journal;
+pub mod ledger;
 pub mod model;
 pub mod plan;
 pub mod playbook;

@@ -149,7 +149,7 @@ fn processes(source: &Source) -> Complaints {
 }
 
 fn purity(source: &Source) -> Complaints {
-    if !["model", "event", "playbook", "plan", "analysis", "report"].contains(&source.module()) {
+    if !["model", "event", "ledger", "playbook", "plan", "analysis", "report"].contains(&source.module()) {
         return Vec::new();
     }
     let banned = [
@@ -173,6 +173,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("model", &["model"]),
     ("event", &["model"]),
+    ("ledger", &["ledger", "event", "model"]),
     ("clock", &["model"]),
     ("config", &["model", "playbook"]),
     ("journal", &["journal", "event", "model", "clock"]),
