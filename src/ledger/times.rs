@@ -39,8 +39,8 @@ impl Blocks {
     /// Between these a write was sent and, if it was acknowledged, answered.
     pub fn of(&self, seq: u64) -> Option<Span> {
         let bounds = self.0.get(seq / BLOCK)?;
-        (bounds.first_sent <= bounds.last_acked)
-            .then(|| Span { lo: Mono(bounds.first_sent), hi: Mono(bounds.last_acked) })
+        let span = Span::new(Mono(bounds.first_sent), Mono(bounds.last_acked));
+        (span.lo <= span.hi).then_some(span)
     }
 
     pub fn bytes(&self) -> usize {
