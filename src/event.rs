@@ -4,8 +4,8 @@
 //! Invariant: everything a report shows follows from these events and the operations logs they name.
 
 use crate::model::{
-    ClientBehaviour, DrillName, FaultId, Mono, Objective, PinnedTarget, ProcessIdentity, RunId, RunState, Service,
-    Span, Stamp, StepId, WorkloadName,
+    ClientBehaviour, DrillName, Expectation, FaultId, Fingerprint, Mono, Named, Objective, PinnedTarget,
+    ProcessIdentity, RunId, RunState, Service, Span, Stamp, StepId, WorkloadName,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -224,6 +224,8 @@ pub enum What {
     },
     /// A read-back of a ledger ended; its findings are in `file`.
     ReadBack(ReadBackDone),
+    /// A fingerprint of the user's own data was taken, or could not be.
+    Fingerprint(Box<FingerprintTaken>),
     /// Something that a reader of the evidence should know (a waiver, a retry, a torn tail).
     Note {
         /// In plain words.
@@ -275,6 +277,9 @@ pub struct RunStarted {
     pub workloads: Vec<WorkloadSeal>,
     /// All steps in order of phases.
     pub steps: Vec<StepSeal>,
+    /// Fingerprints of the user's own data that are taken before and after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fingerprints: Vec<FingerprintSeal>,
     /// Waived guards, with reason and person.
     pub waivers: Vec<String>,
     /// Does the playbook expect the system to save itself before the fault is removed (it has a failover phase)?
@@ -473,6 +478,49 @@ pub enum StallCause {
     ClockStep,
     /// The runner had no descriptors or ports left.
     Resources,
+}
+
+/// A fingerprint of the user's own data as sealed before anything is touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FingerprintSeal {
+    /// Its name.
+    pub name: String,
+    /// Its kind (`postgres`, `directory`, …).
+    pub kind: String,
+    /// What the playbook expects at the end.
+    pub expect: Expectation,
+    /// Where it stands: file.
+    pub file: String,
+    /// Where it stands: line, from 1.
+    pub line: u32,
+}
+
+/// Which fingerprint it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    /// In the steady state, before the outage.
+    Before,
+    /// At the end, when the load has stopped.
+    After,
+}
+
+/// A fingerprint that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FingerprintTaken {
+    /// Its name; its seal is in the start record.
+    pub name: String,
+    /// Which one.
+    pub moment: Moment,
+    /// From the call to the return.
+    pub span: Span,
+    /// What was found; none if it could not be taken.
+    pub found: Option<Fingerprint>,
+    /// For the later one of what has names and is not too much: what differs from the earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<Named>,
+    /// Why it could not be taken, if so.
+    pub error: Option<String>,
 }
 
 /// How far an operations log has got, and the digest chain's head there.

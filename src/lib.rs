@@ -17,6 +17,7 @@ pub mod docs;
 pub mod event;
 pub mod exec;
 pub mod faults;
+pub mod fingerprints;
 pub mod helpers;
 pub mod journal;
 pub mod ledger;

@@ -8,6 +8,8 @@ mod bench;
 mod crash;
 #[path = "exec/embedded.rs"]
 mod embedded;
+#[path = "exec/fingerprints.rs"]
+mod fingerprints;
 #[path = "exec/several.rs"]
 mod several;
 #[path = "exec/simulated.rs"]

@@ -8,6 +8,9 @@ mod adapter;
 #[path = "postgres/drills.rs"]
 mod drills;
 #[cfg(test)]
+#[path = "postgres/fingerprints.rs"]
+mod fingerprints;
+#[cfg(test)]
 #[path = "postgres/pair.rs"]
 mod pair;
 #[path = "postgres/protected.rs"]

@@ -25,6 +25,16 @@ fn missing<T>(what: &str) -> Result<T, AdapterError> {
     Err(AdapterError::Missing(format!("this world has no {what}")))
 }
 
+impl super::data::Data for Absent {
+    fn fingerprint<'a>(
+        &'a self,
+        _: &'a super::data::Store,
+        _: Duration,
+    ) -> Fut<'a, Result<super::data::Taken, AdapterError>> {
+        Box::pin(async { missing("data of users") })
+    }
+}
+
 impl Files for Absent {
     fn look(&self, _: &Path) -> Result<Option<FileState>, AdapterError> {
         missing("files")

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 pub mod certificate;
 pub mod containers;
+pub mod data;
 pub mod disk;
 pub mod guardian;
 pub mod host;
@@ -103,6 +104,8 @@ pub struct World {
     pub containers: Arc<dyn Containers>,
     /// Its TCP proxies of ours.
     pub proxies: Arc<dyn proxy::Proxies>,
+    /// Its users' own data.
+    pub data: Arc<dyn data::Data>,
     /// Its resolvers of ours.
     pub resolvers: Arc<dyn resolver::Resolvers>,
 }

@@ -30,6 +30,7 @@ impl World {
             network: super::network::system(),
             containers: super::containers::system(),
             proxies: Arc::new(super::proxy::SystemProxies),
+            data: Arc::new(super::data::SystemData),
             resolvers: Arc::new(super::resolver::SystemResolvers),
         }
     }

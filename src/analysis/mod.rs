@@ -3,6 +3,7 @@
 //!
 //! Invariant: a number that cannot be known is `None`; an interval whose low is above its high is never shown.
 
+mod fingerprints;
 mod lane;
 mod ledger;
 mod level;
@@ -18,6 +19,7 @@ mod story;
 pub mod types;
 mod workload;
 
+pub use fingerprints::{FingerprintResult, PartResult};
 pub use record::Record;
 pub use types::*;
 
@@ -65,6 +67,7 @@ pub fn analyze(record: &Record) -> Analysis {
         steps: steps(&story),
         faults: faults(&story),
         stalls: stall_results(&story),
+        fingerprints: fingerprints::all(&run.fingerprints, &record.events),
         notes,
         journal_head: record.head.clone(),
         journal_lines: record.lines,

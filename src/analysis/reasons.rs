@@ -13,11 +13,16 @@ pub(super) fn all(analysis: &Analysis, story: &Story, record: &Record, internal:
     objectives(analysis, &mut reasons);
     failover(analysis, story, &mut reasons);
     ledgers(analysis, &mut reasons);
+    reasons.extend(super::fingerprints::reasons(analysis));
     steps(analysis, story, &mut reasons);
     let problem = |text: &String| inconclusive(format!("the record does not verify: {text}"));
     reasons.extend(record.problems.iter().map(problem));
     reasons.extend(internal.iter().map(|what| inconclusive(format!("internal error: low above high in {what}"))));
-    if reasons.is_empty() && analysis.objectives.is_empty() && analysis.steps.is_empty() {
+    if reasons.is_empty()
+        && analysis.objectives.is_empty()
+        && analysis.steps.is_empty()
+        && analysis.fingerprints.is_empty()
+    {
         reasons.push(inconclusive("nothing was judged: the drill has neither objectives nor steps".to_owned()));
     }
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.verdict));

@@ -278,6 +278,7 @@ pub(super) fn nobody() -> RunStarted {
         objectives: Vec::new(),
         workloads: Vec::new(),
         steps: Vec::new(),
+        fingerprints: Vec::new(),
         waivers: Vec::new(),
         expects_failover: false,
         host: HostSeal {

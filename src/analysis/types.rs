@@ -48,6 +48,8 @@ pub struct Analysis {
     pub faults: Vec<FaultResult>,
     /// Spans in which the runner could not see.
     pub stalls: Vec<StallResult>,
+    /// The user's own data before and after, in the playbook's order.
+    pub fingerprints: Vec<super::FingerprintResult>,
     /// Waivers, deviations, warnings: what a reader should know.
     pub notes: Vec<String>,
     /// SHA-256 of the journal's last line, hex.

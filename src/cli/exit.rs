@@ -43,7 +43,7 @@ const TABLE: [Row; 10] = [
         exit: Exit::Fail,
         code: 1,
         word: "fail",
-        meaning: "an objective was missed, or an `expect`, `check` or `restore` was false",
+        meaning: "an objective was missed, an `expect`, `check` or `restore` was false, or data is not what it was",
     },
     Row {
         exit: Exit::Inconclusive,

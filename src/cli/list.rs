@@ -2,7 +2,7 @@
 
 use super::{Exit, Output, Terminal};
 use crate::faults::KindInfo;
-use crate::{faults, plan, probes, restores, workloads};
+use crate::{faults, fingerprints, plan, probes, restores, workloads};
 use clap::ValueEnum;
 use serde_json::json;
 
@@ -22,11 +22,12 @@ pub(super) enum Family {
     Probes,
     Workloads,
     Restores,
+    Fingerprints,
     Targets,
 }
 
-pub(super) const FAMILIES: [Family; 5] =
-    [Family::Faults, Family::Probes, Family::Workloads, Family::Restores, Family::Targets];
+pub(super) const FAMILIES: [Family; 6] =
+    [Family::Faults, Family::Probes, Family::Workloads, Family::Restores, Family::Fingerprints, Family::Targets];
 
 impl Family {
     pub(super) fn word(self) -> &'static str {
@@ -35,6 +36,7 @@ impl Family {
             Self::Probes => "probes",
             Self::Workloads => "workloads",
             Self::Restores => "restores",
+            Self::Fingerprints => "fingerprints",
             Self::Targets => "targets",
         }
     }
@@ -45,6 +47,7 @@ impl Family {
             Self::Probes => probes::KINDS,
             Self::Workloads => workloads::KINDS,
             Self::Restores => restores::KINDS,
+            Self::Fingerprints => fingerprints::KINDS,
             Self::Targets => plan::TARGET_KINDS,
         }
     }

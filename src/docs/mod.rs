@@ -17,6 +17,8 @@ pages! {
     writing_a_fault;
     #[doc = include_str!("timing.md")]
     timing;
+    #[doc = include_str!("data.md")]
+    data;
     #[doc = include_str!("journal.md")]
     journal;
     #[doc = include_str!("playbooks.md")]
@@ -57,5 +59,7 @@ pub mod decisions {
         d010_a_file_system_that_passes_through;
         #[doc = include_str!("decisions/011_a_docker_client_of_our_own.md")]
         d011_a_docker_client_of_our_own;
+        #[doc = include_str!("decisions/016_fingerprints.md")]
+        d016_fingerprints;
     }
 }

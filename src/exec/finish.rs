@@ -80,9 +80,12 @@ impl Drill<'_> {
         if load {
             self.phase(Phase::Drain, self.stop_load()).await;
         }
-        if load && whole {
-            let read_back = self.unless_stopped(self.read_back(ReadBackStage::Final));
-            let _stopped = self.phase(Phase::ReadBack, read_back).await;
+        if whole && (load || !self.plan.fingerprints.is_empty()) {
+            let last_looks = async {
+                self.read_back(ReadBackStage::Final).await;
+                self.fingerprints_after().await;
+            };
+            let _stopped = self.phase(Phase::ReadBack, self.unless_stopped(last_looks)).await;
         }
         if self.has_doors() {
             self.doors_down().await;

@@ -10,6 +10,7 @@ mod context;
 mod doors;
 mod drill;
 mod fault;
+mod fingerprints;
 mod finish;
 mod guarded;
 pub mod guardian;

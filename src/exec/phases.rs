@@ -43,6 +43,8 @@ impl Drill<'_> {
             Flow::Stopped => return Err(Broken::Stopped),
             Flow::PhaseOver => return Err(Broken::Preflight(vec!["the steady state does not hold".to_owned()])),
         }
+        // Before clients are looked at: what reading all data costs them must not touch the baseline or the outage.
+        self.fingerprints_before().await?;
         self.armed.store(true, Ordering::SeqCst);
         self.unless_stopped(self.healthy()).await??;
         self.find_targets(Pin::Now).await?;

@@ -69,6 +69,10 @@ impl Redactor {
                 self.text(detail);
             }
             What::ReadBack(done) => done.error.iter_mut().for_each(|t| self.text(t)),
+            What::Fingerprint(taken) => {
+                taken.error.iter_mut().for_each(|t| self.text(t));
+                taken.named.iter_mut().flat_map(|n| &mut n.first).for_each(|(name, _)| self.text(name));
+            }
             What::Note { text } => self.text(text),
             What::PreflightFailed { reasons, .. } => reasons.iter_mut().for_each(|t| self.text(t)),
             What::PhaseStarted { .. }

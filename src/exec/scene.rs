@@ -3,14 +3,15 @@
 
 use super::context::HealContext;
 use super::targets;
+use crate::adapters::data::Taken;
 use crate::adapters::{Fut, Vault, World};
 use crate::faults::{Cx, Scope, journaled};
 use crate::model::{FaultId, Owner, PinnedTarget, Reference, RunId, StepId, TargetRef};
-use crate::plan::{Plan, SecretSource, TargetSpec};
+use crate::plan::{FingerprintPlan, Plan, SecretSource, TargetSpec};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The values of a run.
 pub(super) struct Scene {
@@ -22,6 +23,7 @@ pub(super) struct Scene {
     params: BTreeMap<String, String>,
     sources: BTreeMap<String, SecretSource>,
     targets: BTreeMap<String, TargetSpec>,
+    fingerprints: Vec<FingerprintPlan>,
     values: Mutex<Values>,
 }
 
@@ -31,6 +33,7 @@ struct Values {
     staging: BTreeMap<String, String>,
     outputs: BTreeMap<(String, String), String>,
     found: BTreeMap<String, PinnedTarget>,
+    before: BTreeMap<String, Arc<Taken>>,
 }
 
 impl Scene {
@@ -46,6 +49,7 @@ impl Scene {
             params: plan.params.clone(),
             sources: plan.secrets.clone(),
             targets: plan.targets.iter().map(|(name, target)| (name.clone(), target.spec.clone())).collect(),
+            fingerprints: plan.fingerprints.clone(),
             values: Mutex::default(),
         }
     }
@@ -54,7 +58,8 @@ impl Scene {
     pub fn recovered(context: HealContext, world: &World, run: &RunId) -> Self {
         let HealContext { base, dir, state, secrets: sources, targets, inside: _ } = context;
         let (world, run, params) = (world.clone(), run.clone(), BTreeMap::new());
-        Self { world, base, run, dir, state, params, sources, targets, values: Mutex::default() }
+        let fingerprints = Vec::new();
+        Self { world, base, run, dir, state, params, sources, targets, fingerprints, values: Mutex::default() }
     }
 
     fn values(&self) -> MutexGuard<'_, Values> {
@@ -96,6 +101,21 @@ impl Scene {
         for (name, value) in output {
             values.outputs.insert((step.to_string(), name.clone()), value.clone());
         }
+    }
+
+    /// What a fingerprint was before the outage.
+    pub fn set_before(&self, name: &str, taken: Taken) {
+        self.values().before.insert(name.to_owned(), Arc::new(taken));
+    }
+
+    /// The same, if it was taken.
+    pub fn before(&self, name: &str) -> Option<Arc<Taken>> {
+        self.values().before.get(name).cloned()
+    }
+
+    /// A fingerprint as planned.
+    pub fn fingerprint_plan(&self, name: &str) -> Option<&FingerprintPlan> {
+        self.fingerprints.iter().find(|plan| plan.name == name)
     }
 
     /// From now on these are what the targets' names mean.
@@ -187,6 +207,10 @@ impl Scope for Scene {
     fn spec(&self, target: &TargetRef) -> Result<TargetSpec, String> {
         let spec = self.targets.get(target.name()).ok_or_else(|| format!("there is no target `{}`", target.name()))?;
         Ok(self.filled(spec))
+    }
+
+    fn differences<'a>(&'a self, fingerprint: &'a str) -> Fut<'a, Result<Vec<String>, String>> {
+        Box::pin(self.differences_now(fingerprint))
     }
 
     fn base(&self) -> PathBuf {

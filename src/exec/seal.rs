@@ -1,9 +1,9 @@
 //! The start record: everything that is sealed before anything is touched. Pure.
 
 use super::options::RunOptions;
-use crate::event::{RunStarted, StepSeal, WorkloadSeal};
+use crate::event::{FingerprintSeal, RunStarted, StepSeal, WorkloadSeal};
 use crate::journal;
-use crate::plan::{Plan, StepPlan, Verb, WorkloadPlan};
+use crate::plan::{FingerprintPlan, Plan, StepPlan, Verb, WorkloadPlan};
 
 /// The start record of a plan.
 pub(super) fn start_record(plan: &Plan, options: &RunOptions) -> RunStarted {
@@ -24,9 +24,20 @@ pub(super) fn start_record(plan: &Plan, options: &RunOptions) -> RunStarted {
         objectives: plan.objectives.clone(),
         workloads: plan.workloads.iter().map(workload).collect(),
         steps,
+        fingerprints: plan.fingerprints.iter().map(fingerprint).collect(),
         waivers: plan.waivers.iter().map(|w| format!("{}: {} ({})", w.guard, w.reason, w.by)).collect(),
         expects_failover: !plan.failover.is_empty(),
         host: options.host.clone(),
+    }
+}
+
+fn fingerprint(plan: &FingerprintPlan) -> FingerprintSeal {
+    FingerprintSeal {
+        name: plan.name.clone(),
+        kind: plan.spec.kind().to_owned(),
+        expect: plan.expect,
+        file: plan.place.file.clone(),
+        line: plan.place.line,
     }
 }
 

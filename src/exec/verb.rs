@@ -153,7 +153,11 @@ impl Drill<'_> {
     }
 
     async fn check(&self, probe: &ProbeSpec, began: Mono) -> VerbEnd {
-        let (sample, span) = self.look(probe, began.after(EXPECT_LIMIT)).await;
+        let limit = match probe {
+            ProbeSpec::Fingerprint(print) => self.scene.fingerprint_plan(&print.0).map(|plan| plan.within),
+            _ => None,
+        };
+        let (sample, span) = self.look(probe, began.after(limit.unwrap_or(EXPECT_LIMIT))).await;
         let (outcome, answer) = match sample {
             Ok(sample) if sample.holds => (StepOutcome::Passed { detail: sample.detail }, sample.answer),
             Ok(sample) => (StepOutcome::Failed { detail: sample.detail }, sample.answer),

@@ -48,6 +48,13 @@ pub trait Scope: Send + Sync {
     fn spec(&self, target: &TargetRef) -> Result<TargetSpec, String> {
         Err(format!("nothing says what `{}` is", target.name()))
     }
+    /// What of the user's own data is not as it was before the outage, by the name of its fingerprint; in words.
+    ///
+    /// # Errors
+    /// When that cannot be known.
+    fn differences<'a>(&'a self, fingerprint: &'a str) -> Fut<'a, Result<Vec<String>, String>> {
+        Box::pin(async move { Err(format!("nobody knows what `{fingerprint}` was before the outage")) })
+    }
     /// The folder that relative paths start from.
     fn base(&self) -> PathBuf;
     /// Where bytes are kept that must be put back.

@@ -1,4 +1,4 @@
-//! Version 1 of `journal.jsonl`: one JSON object a line, each with the digest of the line before it.
+//! Versions 1 and 2 of `journal.jsonl`: one JSON object a line, each with the digest of the line before it.
 //! Written by `writer`, read by `reader`; described for people in `docs/journal.md`.
 
 use crate::event::{Event, What};
@@ -8,8 +8,13 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::io::{ErrorKind, Read};
 
-/// The version that is written. Only this one is read: a reader that meets another stops there and says so.
-pub const VERSION: u32 = 1;
+/// The newest version. A reader that meets a later one stops there and says so.
+pub const VERSION: u32 = 2;
+
+/// A line says the lowest version that knows its event, so that an older reader reads what it can and stops where it must.
+fn version_of(what: &What) -> u32 {
+    if matches!(what, What::Fingerprint(_)) { VERSION } else { 1 }
+}
 
 /// The journal's name in a run's folder.
 pub const FILE: &str = "journal.jsonl";
@@ -121,7 +126,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 /// An event as a line, its line break included.
 pub(super) fn encode(seq: u64, prev: &str, event: &Event) -> Result<Vec<u8>, serde_json::Error> {
-    let mut line = serde_json::to_vec(&LineOut { v: VERSION, seq, prev, at: &event.at, what: &event.what })?;
+    let mut line =
+        serde_json::to_vec(&LineOut { v: version_of(&event.what), seq, prev, at: &event.at, what: &event.what })?;
     line.push(b'\n');
     Ok(line)
 }
@@ -129,7 +135,7 @@ pub(super) fn encode(seq: u64, prev: &str, event: &Event) -> Result<Vec<u8>, ser
 /// The event of a line (its line break included or not), if it is the one that is expected here.
 pub(super) fn decode(line: &[u8], seq: u64, prev: &str) -> Result<Event, String> {
     let parsed: LineIn = serde_json::from_slice(line).map_err(|error| unreadable(line, seq, &error))?;
-    if parsed.v != VERSION {
+    if !(1..=VERSION).contains(&parsed.v) {
         return Err(newer(seq, parsed.v));
     }
     if parsed.seq != seq {
@@ -143,11 +149,11 @@ pub(super) fn decode(line: &[u8], seq: u64, prev: &str) -> Result<Event, String>
 
 fn unreadable(line: &[u8], seq: u64, error: &serde_json::Error) -> String {
     match serde_json::from_slice::<VersionOnly>(line) {
-        Ok(VersionOnly { v }) if v != VERSION => newer(seq, v),
+        Ok(VersionOnly { v }) if !(1..=VERSION).contains(&v) => newer(seq, v),
         _ => format!("line {} is no event: {error}", seq + 1),
     }
 }
 
 fn newer(seq: u64, v: u32) -> String {
-    format!("line {} has format version {v}; this program reads version {VERSION}", seq + 1)
+    format!("line {} has format version {v}; this program reads versions up to {VERSION}", seq + 1)
 }

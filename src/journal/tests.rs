@@ -43,6 +43,7 @@ fn start() -> What {
         objectives: Vec::new(),
         workloads: vec![seal("orders")],
         steps: vec![step("dies", Phase::Outage), step("back", Phase::Restore)],
+        fingerprints: Vec::new(),
         waivers: Vec::new(),
         expects_failover: false,
         host: HostSeal {

@@ -17,6 +17,7 @@ pub struct State {
     workloads: BTreeMap<WorkloadName, Load>,
     faults: BTreeMap<FaultId, Fault>,
     pinned: bool,
+    fingerprints: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -91,6 +92,9 @@ impl State {
                 self.load(&mark.workload, grows, "marked")
             }
             What::ReadBack(done) => self.load(&done.workload, |load| load != Load::Sealed, "read back"),
+            What::Fingerprint(taken) => ensure(self.fingerprints.contains(&taken.name), || {
+                format!("the fingerprint `{}` is not in the start record", taken.name)
+            }),
             What::StepStarted { step, round } => self.may_start(step, *round),
             What::StepEnded { step, round, .. } => ensure(self.open_steps.contains(&(step.clone(), *round)), || {
                 format!("round {round} of the step `{step}` has not started")
@@ -177,6 +181,7 @@ impl State {
             What::RunStarted(start) => {
                 self.life = Life::Running;
                 self.sealed_steps = start.steps.iter().map(|seal| seal.id.clone()).collect();
+                self.fingerprints = start.fingerprints.iter().map(|seal| seal.name.clone()).collect();
                 self.workloads = start.workloads.iter().map(|seal| (seal.name.clone(), Load::Sealed)).collect();
             }
             What::PhaseStarted { phase } => (self.phase, self.last_phase) = (Some(*phase), Some(*phase)),

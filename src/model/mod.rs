@@ -1,6 +1,8 @@
 //! The words of the field as types: moments and intervals, operations and outcomes, objectives, verdicts, targets.
 //! No IO, no clock, nothing that runs.
 
+mod fingerprint;
+mod glob;
 mod id;
 mod objective;
 mod operation;
@@ -16,6 +18,8 @@ mod time;
 mod unit;
 mod verdict;
 
+pub use fingerprint::{Change, DataPart, Expectation, Fingerprint, Listing, Named, NamedChange, units};
+pub use glob::{glob, left_out};
 pub use id::{DrillName, FaultId, Owner, RunId, StepId, WorkloadName};
 pub use objective::{ClientBehaviour, ClockBasis, Objective, ObjectiveKind, RetryPolicy, Service};
 pub use operation::{Action, Found, Key, OpRecord, Outcome};

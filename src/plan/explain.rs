@@ -1,9 +1,9 @@
 //! What a plan will do, in the words of a person who has to approve it: phases, targets, blast radius, permissions, and
 //! what heals each fault. Data and its text; resolving targets and printing are not here.
 
-use super::{AtMost, InjectPlan, Order, Plan, Since, Spread, StagingPlan, StepPlan, Verb, WorkloadPlan};
+use super::{AtMost, FingerprintPlan, InjectPlan, Order, Plan, Since, Spread, StagingPlan, StepPlan, Verb, WorkloadPlan};
 use crate::event::Phase;
-use crate::model::{ClientBehaviour, ClockBasis, Dur, Objective, ObjectiveKind, PinnedTarget, Replication};
+use crate::model::{ClientBehaviour, ClockBasis, Dur, Expectation, Objective, ObjectiveKind, PinnedTarget, Replication};
 use crate::workloads::WorkloadSpec;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -34,6 +34,8 @@ pub struct Explanation {
     pub objectives: Vec<String>,
     /// What clients do.
     pub workloads: Vec<String>,
+    /// The user's own data that is compared before and after.
+    pub data: Vec<String>,
     /// What stops it.
     pub guards: Vec<String>,
     /// Guards that do not count, who waived them and why.
@@ -132,6 +134,7 @@ pub fn explain(plan: &Plan, resolved: &Resolved) -> Explanation {
         staging: plan.staging.as_ref().map(staging),
         objectives: plan.objectives.iter().map(objective).collect(),
         workloads: plan.workloads.iter().map(workload).collect(),
+        data: plan.fingerprints.iter().map(fingerprint).collect(),
         guards: plan
             .guards
             .iter()
@@ -211,6 +214,14 @@ fn workload(w: &WorkloadPlan) -> String {
         s.availability * 100.0,
         Dur(s.stable)
     )
+}
+
+fn fingerprint(f: &FingerprintPlan) -> String {
+    let expect = match f.expect {
+        Expectation::Same => "the same before and after",
+        Expectation::Any => "before and after are recorded",
+    };
+    format!("{}: {}; {expect}", f.name, f.spec.words())
 }
 
 fn identities(target: &PinnedTarget) -> Vec<String> {
@@ -385,6 +396,7 @@ impl Explanation {
         section(&mut out, "parameters", &params);
         section(&mut out, "objectives", &self.objectives);
         section(&mut out, "workloads", &self.workloads);
+        section(&mut out, "data", &self.data);
         section(&mut out, "guards", &self.guards);
         section(&mut out, "waived guards", &self.waived);
         section(&mut out, "targets", &self.targets.iter().map(TargetLine::text).collect::<Vec<_>>());

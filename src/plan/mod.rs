@@ -4,9 +4,10 @@
 use crate::config::Environment;
 use crate::event::Phase;
 use crate::faults::FaultSpec;
+use crate::fingerprints::FingerprintSpec;
 use crate::model::{
-    ClientBehaviour, CommandSpec, DrillName, Dur, FaultId, Objective, OutputSpec, Percent, RunSpec, Service, StepId,
-    WorkloadName,
+    ClientBehaviour, CommandSpec, DrillName, Dur, Expectation, FaultId, Objective, OutputSpec, Percent, RunSpec,
+    Service, StepId, WorkloadName,
 };
 use crate::playbook::Diagnostic;
 use crate::probes::ProbeSpec;
@@ -69,6 +70,8 @@ pub struct Drill {
     pub staging: Option<StagingPlan>,
     /// What clients do.
     pub workloads: Vec<WorkloadPlan>,
+    /// The user's own data that is compared before and after.
+    pub fingerprints: Vec<FingerprintPlan>,
     /// What stops the drill when broken.
     pub guards: Vec<GuardPlan>,
     /// The drill may not take longer than this, staging included.
@@ -237,6 +240,23 @@ pub struct WorkloadPlan {
     pub writers: u16,
     /// For the availability probe that lowering adds to a ledger: that ledger.
     pub probe_of: Option<WorkloadName>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A fingerprint of the user's own data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FingerprintPlan {
+    /// Its name.
+    pub name: String,
+    /// What is read.
+    pub spec: FingerprintSpec,
+    /// What is expected of it at the end.
+    pub expect: Expectation,
+    /// It is given up after this.
+    pub within: Duration,
+    /// Tables of the drill's own ledgers: they are never part of it.
+    pub own: Vec<String>,
     /// Where it stands.
     pub place: Place,
 }

@@ -3,6 +3,7 @@
 use super::ast::{COMMON, PHASES, Word};
 use super::game_day::GameDay;
 use crate::faults::FaultSpec;
+use crate::fingerprints::FingerprintSpec;
 use crate::model::{
     CommandSpec, Dur, EmbeddedStaging, OutputSpec, Percent, RunSpec, SecretSource, ServiceSpec, TargetSpec,
 };
@@ -79,6 +80,7 @@ fn drill(g: &mut SchemaGenerator) -> Value {
         "targets": map_of(&of::<TargetSpec>(g)),
         "staging": staging(g),
         "workload": map_of(&beside(of::<WorkloadSpec>(g), json!({"service": of::<ServiceSpec>(g)}))),
+        "fingerprints": map_of(&beside(of::<FingerprintSpec>(g), json!({"expect": {"enum": ["same", "any"]}, "within": dur}))),
         "guards": list_of(&guard(g)),
         "waive": list_of(&json!({"type": "object", "additionalProperties": false,
             "required": ["guard", "reason", "by"], "properties": {"guard": text, "reason": text, "by": text}})),

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 mod command;
 mod compare;
+mod fingerprint;
 mod http;
 mod json;
 mod process;
@@ -19,6 +20,7 @@ mod tcp;
 
 pub use command::CommandProbe;
 pub use compare::{CompareError, compare};
+pub use fingerprint::FingerprintProbe;
 pub use http::{HttpExpect, HttpProbe};
 pub use json::{JsonPathError, json_path};
 pub use process::{ProcessProbe, Wanted};
@@ -158,4 +160,5 @@ probes! {
     Command(CommandProbe) = "command",
     Sql(SqlProbe) = "sql",
     Process(ProcessProbe) = "process",
+    Fingerprint(FingerprintProbe) = "fingerprint",
 }

@@ -2,7 +2,7 @@
 //! A failure is a miss; an error is "could not be measured".
 
 use super::{tables, words};
-use crate::analysis::{Analysis, ObjectiveResult, StepResult};
+use crate::analysis::{Analysis, FingerprintResult, ObjectiveResult, StepResult};
 use crate::event::StepOutcome;
 use crate::model::{RunState, Verdict};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -23,6 +23,7 @@ pub fn junit(a: &Analysis) -> String {
     }
     suite.add_test_cases(a.objectives.iter().map(|o| objective(a, o)));
     suite.add_test_cases(a.steps.iter().map(|s| step(a, s)));
+    suite.add_test_cases(a.fingerprints.iter().map(|f| fingerprint(a, f)));
     suite.add_test_cases(whole_run(a, suite.failures + suite.errors));
     let mut report = Report::new("blackstart");
     report.set_timestamp(a.started).set_time(nanos(a.length)).add_test_suite(suite);
@@ -41,6 +42,15 @@ fn objective(a: &Analysis, o: &ObjectiveResult) -> TestCase {
     case.set_classname(format!("{}.objectives", a.run.drill));
     if o.verdict == Verdict::Pass {
         case.set_system_out(seen);
+    }
+    case
+}
+
+fn fingerprint(a: &Analysis, f: &FingerprintResult) -> TestCase {
+    let mut case = TestCase::new(&f.name, status(f.verdict, &format!("{} ({})", f.why, f.place), "fingerprint"));
+    case.set_classname(format!("{}.data", a.run.drill));
+    if f.verdict == Verdict::Pass {
+        case.set_system_out(&f.why);
     }
     case
 }

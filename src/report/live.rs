@@ -108,6 +108,10 @@ impl Live {
                     (format!("reading {} back from {} failed: {error}", done.workload, done.site), Tone::Unsure)
                 }
             }),
+            What::Fingerprint(taken) => Some(match &taken.error {
+                None => (format!("took the fingerprint {}", taken.name), Tone::Plain),
+                Some(error) => (format!("the fingerprint {} could not be taken: {error}", taken.name), Tone::Unsure),
+            }),
             What::RunEnded { open, error, .. } => Some(ended(open, error.as_deref())),
             _ => self.fault(event),
         }

@@ -1,6 +1,7 @@
 //! Pure renderings of an analysis: one file per format, and the live view. What tables say stands in [`tables`], how
 //! figures are worded in [`words`]; nothing here measures or judges.
 
+mod data;
 mod html;
 mod json;
 mod junit;

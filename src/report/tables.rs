@@ -44,7 +44,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    fn toned(text: impl Into<String>, tone: Tone) -> Self {
+    pub(super) fn toned(text: impl Into<String>, tone: Tone) -> Self {
         Self { text: words::clean(&text.into()), tone }
     }
 }

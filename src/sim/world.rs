@@ -33,6 +33,7 @@ impl Cluster {
             network: absent(),
             containers: absent(),
             proxies: absent(),
+            data: absent(),
             resolvers: absent(),
         }
     }

@@ -75,6 +75,9 @@ pub struct Ledger {
     pub client: Option<ClientSpec>,
 }
 
+/// The table of a ledger whose playbook names none.
+pub const LEDGER_TABLE: &str = "blackstart_ledger";
+
 fn eight() -> u16 {
     8
 }

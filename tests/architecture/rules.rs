@@ -177,8 +177,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("clock", &["model"]),
     ("config", &["model", "playbook"]),
     ("journal", &["journal", "event", "model", "clock"]),
-    ("playbook", &["playbook", "model", "faults", "probes", "workloads", "restores"]),
-    ("plan", &["plan", "playbook", "model", "event", "config", "faults", "probes", "workloads", "restores"]),
+    ("playbook", &["playbook", "model", "faults", "probes", "workloads", "restores", "fingerprints"]),
+    (
+        "plan",
+        &["plan", "playbook", "model", "event", "config", "faults", "probes", "workloads", "restores", "fingerprints"],
+    ),
     (
         "exec",
         &[
@@ -195,12 +198,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "probes",
             "workloads",
             "restores",
+            "fingerprints",
         ],
     ),
     ("analysis", &["analysis", "event", "model"]),
     ("report", &["report", "analysis", "event", "model"]),
     ("faults", &["faults", "adapters", "model"]),
     ("probes", &["probes", "faults", "adapters", "model"]),
+    ("fingerprints", &["fingerprints", "probes", "faults", "adapters", "model"]),
     ("workloads", &["workloads", "probes", "faults", "adapters", "model"]),
     ("restores", &["restores", "probes", "faults", "adapters", "model"]),
     ("adapters", &["adapters", "workloads", "model", "clock"]),

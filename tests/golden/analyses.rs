@@ -2,11 +2,11 @@
 
 use crate::pieces::{MS, S, at, counts, ledger, ms, pass_with_loss, reason, workload};
 use blackstart::analysis::{
-    Analysis, At, Attribution, Class, FaultLoss, FaultResult, LedgerResult, Mark, OpCounts, Outage, Reason, Recovery,
-    StallResult, WorkloadResult,
+    Analysis, At, Attribution, Class, FaultLoss, FaultResult, FingerprintResult, LedgerResult, Mark, OpCounts, Outage,
+    PartResult, Reason, Recovery, StallResult, WorkloadResult,
 };
 use blackstart::event::{StallCause, StepOutcome};
-use blackstart::model::{FaultId, Interval, RunState, Verdict, WorkloadName};
+use blackstart::model::{Change, Expectation, FaultId, Interval, Named, NamedChange, RunState, Verdict, WorkloadName};
 use chrono::TimeDelta;
 
 /// Every variant with its name, its exit code, and what it shows.
@@ -64,6 +64,7 @@ pub fn fail() -> Analysis {
     page.operations.late = 14;
     page.operations.ok -= 14;
     a.stalls = vec![StallResult { from: 41_900 * MS, to: 42_300 * MS, cause: StallCause::Schedule }];
+    a.fingerprints = fingerprints();
     a.reasons = vec![
         reason(Verdict::Fail, "RTO of orders missed: 21.550 ± 0.015 s, target 15 s", 11),
         reason(Verdict::Fail, "RPO of orders missed: 136 acknowledged writes lost, target 10 writes", 12),
@@ -71,6 +72,42 @@ pub fn fail() -> Analysis {
         reason(Verdict::Inconclusive, "RTO of page-fresh not decided: 21.66 s with target 21.66 s", 13),
     ];
     a
+}
+
+/// Tables that differ in every way, files of which two are named, and one that could not be taken.
+fn fingerprints() -> Vec<FingerprintResult> {
+    let part = |name: &str, before, after, change| PartResult { name: name.to_owned(), before, after, change };
+    let print = |name: &str, kind: &str, unit: &str, parts, verdict, why: &str| FingerprintResult {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        expect: Expectation::Same,
+        unit: unit.to_owned(),
+        parts,
+        named: None,
+        verdict,
+        why: why.to_owned(),
+        place: "drills/patroni.yaml:40".to_owned(),
+    };
+    let tables = vec![
+        part("public.books", Some(1_200_000), Some(1_199_998), Some(Change::Fewer)),
+        part("public.items", Some(40), Some(40), Some(Change::Content)),
+        part("public.old", Some(3), None, Some(Change::Gone)),
+        part("public.people", Some(8_120), Some(8_120), Some(Change::Same)),
+    ];
+    let first = vec![("a/b.txt".to_owned(), NamedChange::Changed), ("c|<d>".to_owned(), NamedChange::Missing)];
+    let named = Named { missing: 1, added: 0, changed: 1, first };
+    let files = vec![part("./data", Some(12), Some(11), Some(Change::Fewer))];
+    let why = "it could not be taken at the end: postgres 127.0.0.1:15000/app: connecting: refused";
+    let late = vec![part("public.audit", Some(7), None, None)];
+    vec![
+        print("shop", "postgres", "row", tables, Verdict::Fail, "`public.books`: at least 2 missing"),
+        FingerprintResult {
+            named: Some(named),
+            ..print("files", "directory", "entry", files, Verdict::Fail, "`./data`: at least 1 missing")
+        },
+        print("audit", "postgres", "row", late, Verdict::Inconclusive, why),
+        print("never", "directory", "", Vec::new(), Verdict::Inconclusive, "it was not taken before the outage"),
+    ]
 }
 
 /// Two faults, each with its own clock and loss; the ledger reads too; one client flaps, one never comes back.

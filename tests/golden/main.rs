@@ -224,7 +224,7 @@ fn junit_counts_misses_as_failures_and_unknowns_as_errors() {
     assert_eq!((pass.failures, pass.errors), (0, 0));
     assert_eq!(pass.tests, 4 + 7);
     let fail = of(&analyses::fail());
-    assert_eq!((fail.failures, fail.errors), (3, 1));
+    assert_eq!((fail.failures, fail.errors), (3 + 2, 1 + 2), "objectives and steps, and data");
     let dirty = of(&analyses::dirty());
     assert!(dirty.failures >= 1, "an open fault is a failure");
     for (case, exit_code, a) in analyses::all() {

@@ -108,6 +108,7 @@ fn started() -> RunStarted {
                 line: 40,
             })
             .collect(),
+        fingerprints: Vec::new(),
         waivers: Vec::new(),
         expects_failover: true,
         host: HostSeal {
@@ -421,6 +422,7 @@ pub fn pass_with_loss() -> Analysis {
         steps: steps(),
         faults: vec![fault()],
         stalls: Vec::new(),
+        fingerprints: Vec::new(),
         notes: vec!["replication lag at the fault was 41 kB; the expected loss was at most 150 writes".to_owned()],
         journal_head: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
         journal_lines: 418,

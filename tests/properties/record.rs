@@ -50,6 +50,7 @@ pub fn record(setup: &Setup, ops: Vec<OpRecord>) -> Record {
         objectives: Vec::new(),
         workloads: vec![seal],
         steps: Vec::new(),
+        fingerprints: Vec::new(),
         waivers: Vec::new(),
         expects_failover: false,
         host,

@@ -3,6 +3,7 @@
 //! and no message holds a password.
 
 mod classify;
+mod fingerprint;
 mod ledger;
 mod probe;
 mod server;
@@ -14,6 +15,7 @@ use super::{AdapterError, ClientSettings, Opened};
 use crate::clock::Clock;
 use std::sync::Arc;
 
+pub(super) use fingerprint::fingerprint;
 pub use sql::Databases;
 
 /// Opens a ledger in a table; connections are made when they are first needed.

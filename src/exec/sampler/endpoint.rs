@@ -5,12 +5,11 @@ use crate::adapters::{ClientSettings, Command, Endpoint, Request};
 use crate::faults::{Cx, FaultError};
 use crate::model::{ClientBehaviour, Comparison, RunId};
 use crate::plan::{TargetSpec, WorkloadPlan};
-use crate::workloads::{CommandClient, HttpVisits, Ledger, WorkloadSpec};
+use crate::workloads::{CommandClient, HttpVisits, LEDGER_TABLE, Ledger, WorkloadSpec};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
 const PAYLOAD: u64 = 128;
-const TABLE: &str = "blackstart_ledger";
 
 /// Why a workload cannot be opened as planned.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -77,7 +76,7 @@ fn ledger_endpoint(
         (Some(TargetSpec::Kv(kv)), false) => Ok(Endpoint::KvLedger { url: base(text(&kv.url)?) }),
         (Some(TargetSpec::Kv(kv)), true) => Ok(probe(plan, &base(text(&kv.url)?))),
         (Some(TargetSpec::Postgres(db)), false) => {
-            let table = ledger.table.clone().unwrap_or_else(|| TABLE.to_owned());
+            let table = ledger.table.clone().unwrap_or_else(|| LEDGER_TABLE.to_owned());
             Ok(Endpoint::PostgresLedger { url: text(&db.url)?, table })
         }
         (Some(TargetSpec::Postgres(db)), true) => Ok(Endpoint::PostgresProbe { url: text(&db.url)? }),

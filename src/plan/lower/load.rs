@@ -329,6 +329,10 @@ fn guard(cx: &Cx<'_>, node: &Node, workloads: &[WorkloadPlan]) -> Option<GuardPl
     let tolerate = fields.get("tolerate").map_or(Some(0), |n| cx.decode::<u32>(n, "tolerate"));
     let check = check?;
     if let GuardCheck::Probe(probe) = &check {
+        if let ProbeSpec::Fingerprint(_) = probe {
+            let help = "look at one figure by `sql` or `command` here, and `check: {fingerprint: …}` in a step";
+            cx.wrong(node.region, "a fingerprint reads all of the data: it is no guard", help);
+        }
         probe_target(cx, probe, &kind);
     }
     Some(GuardPlan { name: name?, check, every: every?, tolerate: tolerate?, place: cx.place(node.region) })
@@ -357,6 +361,12 @@ fn budget_of(cx: &Cx<'_>, node: &Node, workloads: &[WorkloadPlan]) -> Option<Bud
 
 /// The target that a probe looks at must fit it.
 pub(super) fn probe_target(cx: &Cx<'_>, probe: &ProbeSpec, node: &Node) {
+    if let ProbeSpec::Fingerprint(print) = probe
+        && !cx.scope.fingerprints.contains(&print.0)
+    {
+        let known: Vec<&str> = cx.scope.fingerprints.iter().map(String::as_str).collect();
+        cx.unknown(node.find_text(&print.0).unwrap_or(node.region), "fingerprint", &print.0, &known);
+    }
     let Some(target) = probe.target() else { return };
     let at = node.find_text(target.name()).unwrap_or(node.region);
     let kinds: &[&str] = match probe.kind() {

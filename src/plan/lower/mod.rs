@@ -3,6 +3,7 @@
 
 mod acknowledge;
 mod expressions;
+mod fingerprints;
 mod load;
 mod objectives;
 mod order;
@@ -178,6 +179,7 @@ fn one(ast: &Ast, params: BTreeMap<String, Option<String>>, inputs: &Inputs<'_>,
     let targets = world::targets(&cx, &sections, environment.as_deref());
     let staging = sections.staging.and_then(|node| world::staging(&cx, node));
     let workloads = load::workloads(&cx, &sections, &targets);
+    let fingerprints = fingerprints::lower(&cx, &sections, &workloads);
     let guards = load::guards(&cx, &sections, &workloads);
     let waivers = load::waivers(&cx, &sections, &guards.guards);
     let mut steps = steps::lower(&cx, &sections);
@@ -201,6 +203,7 @@ fn one(ast: &Ast, params: BTreeMap<String, Option<String>>, inputs: &Inputs<'_>,
         targets,
         staging,
         workloads,
+        fingerprints,
         guards: guards.guards.into_iter().filter(|g| !waivers.iter().any(|w| w.guard == g.name)).collect(),
         max_duration: guards.max_duration,
         baseline,

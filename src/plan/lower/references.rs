@@ -18,6 +18,8 @@ pub(super) struct Scope {
     pub env_secrets_of: BTreeMap<String, Vec<String>>,
     /// Each target's kind and fields; no list of fields if any can come from its command.
     pub targets: BTreeMap<String, (String, Option<&'static [&'static str]>)>,
+    /// The fingerprints.
+    pub fingerprints: Vec<String>,
     staging: Staging,
 }
 
@@ -86,6 +88,7 @@ impl Scope {
         let used = |node: &Node| env_secrets.iter().filter(|name| refers_to(node, name)).cloned().collect();
         Self {
             env_secrets_of: sections.targets.iter().map(|(name, node)| (name.text.clone(), used(node))).collect(),
+            fingerprints: sections.fingerprints.iter().map(|(k, _)| k.text.clone()).collect(),
             secrets: sections.secrets.iter().map(|(k, _)| k.text.clone()).collect(),
             targets: sections.targets.iter().map(|(k, node)| (k.text.clone(), kind_of(node))).collect(),
             staging,

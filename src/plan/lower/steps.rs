@@ -130,10 +130,10 @@ impl Lower<'_> {
             Word::Heal => self.fault(ast.value, "heal", here).map(Verb::Heal),
             Word::Expect => {
                 let hold = ast.get("for").map(|n| cx.some_time(n, "for"));
-                let probe = self.probe(ast.value, "expect");
+                let probe = self.probe(ast, here, "expect");
                 Some(Verb::Expect { probe: probe?, hold: hold.unwrap_or(None) })
             }
-            Word::Check => self.probe(ast.value, "check").map(Verb::Check),
+            Word::Check => self.probe(ast, here, "check").map(Verb::Check),
             Word::Restore => {
                 let restore = cx.decode::<RestoreSpec>(ast.value, "restore")?;
                 let RestoreSpec::Command(command) = &restore;
@@ -147,8 +147,13 @@ impl Lower<'_> {
         }
     }
 
-    fn probe(&self, node: &Node, label: &str) -> Option<ProbeSpec> {
+    fn probe(&self, ast: &StepAst<'_>, here: usize, label: &str) -> Option<ProbeSpec> {
+        let node = ast.value;
         let probe = self.cx.decode::<ProbeSpec>(node, label)?;
+        if let (ProbeSpec::Fingerprint(_), 0) = (&probe, self.index.steps[here].phase) {
+            let help = "take it out: a fingerprint is taken in the steady state by itself, and compared at the end";
+            self.cx.wrong(node.region, "the steady state comes before there is anything to compare with", help);
+        }
         probe_target(self.cx, &probe, node);
         Some(probe)
     }

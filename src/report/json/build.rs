@@ -24,6 +24,7 @@ pub(super) fn report(a: &Analysis, exit_code: u8) -> Report {
         findings: a.reasons.iter().map(finding).collect(),
         stalls: a.stalls.iter().map(|s| Stall { from: seconds(s.from), to: seconds(s.to), cause: s.cause }).collect(),
         notes: a.notes.clone(),
+        fingerprints: a.fingerprints.iter().map(super::data::fingerprint).collect(),
         journal: Journal { head: a.journal_head.clone(), lines: a.journal_lines, cut: a.journal_cut.clone() },
     }
 }

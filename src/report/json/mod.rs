@@ -6,6 +6,7 @@
 //! unknown value is `null`, never 0.
 
 mod build;
+mod data;
 
 use crate::analysis::{Analysis, Attribution};
 use crate::event::{Phase, StallCause};
@@ -92,6 +93,9 @@ struct Report {
     stalls: Vec<Stall>,
     /// Waivers, deviations, warnings.
     notes: Vec<String>,
+    /// The user's own data before and after; left out if the playbook asks for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    fingerprints: Vec<data::Fingerprint>,
     journal: Journal,
 }
 

@@ -1,0 +1,92 @@
+//! The user's own data, fingerprinted where it lies: rows by the server that holds them, files by this machine. What the
+//! result means is decided elsewhere.
+
+use super::{AdapterError, Fut};
+use crate::model::{Fingerprint, Listing};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+mod directory;
+
+/// What to fingerprint, with everything filled in. A URL may hold a password: no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Store {
+    /// Tables of a PostgreSQL database.
+    Postgres(Tables),
+    /// Everything under a directory.
+    Directory(Directory),
+}
+
+/// Tables of a database.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tables {
+    /// The database.
+    pub url: String,
+    /// Names, with or without a schema; `*` stands for anything. All of the user's if there are none.
+    pub tables: Vec<String>,
+    /// Columns that are left out, by table.
+    pub exclude: BTreeMap<String, Vec<String>>,
+    /// Tables of the drill itself: never part of it.
+    pub own: Vec<String>,
+}
+
+/// A directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// How it is called in a report.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is left out of it, as patterns.
+    pub exclude: Vec<String>,
+    /// Does the time of the last change of a file's content count?
+    pub times: Counts,
+    /// Do the owners count?
+    pub owners: Counts,
+}
+
+/// Is something part of a fingerprint?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// It is.
+    Yes,
+    /// It is not.
+    No,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Taken {
+    /// The fingerprint of what is there.
+    pub print: Fingerprint,
+    /// What the fingerprint is of, by name, if these have names and are not too many.
+    pub listing: Option<Listing>,
+    /// What was asked for and is not there, in words.
+    pub absent: Vec<String>,
+}
+
+/// Takes fingerprints.
+pub trait Data: Send + Sync {
+    /// One fingerprint, of one moment where the store can be asked for one; given up after `limit`.
+    fn fingerprint<'a>(&'a self, store: &'a Store, limit: Duration) -> Fut<'a, Result<Taken, AdapterError>>;
+}
+
+/// The data that this machine can reach.
+pub(super) struct SystemData;
+
+impl Data for SystemData {
+    fn fingerprint<'a>(&'a self, store: &'a Store, limit: Duration) -> Fut<'a, Result<Taken, AdapterError>> {
+        Box::pin(async move {
+            match store {
+                Store::Postgres(tables) => super::postgres::fingerprint(tables, limit).await,
+                Store::Directory(directory) => directory::fingerprint(directory, limit).await,
+            }
+        })
+    }
+}
+
+/// The first eight bytes of a digest as a number, for summing up.
+fn short(digest: &[u8]) -> u64 {
+    digest.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}

@@ -1,0 +1,227 @@
+//! Fingerprints of tables, taken by the server at one snapshot: one query a table, and only its count and sum come back.
+//!
+//! A row's digest is the beginning of the SHA-256 of its columns as text, in the order of their names: it is the same on
+//! another server, version or architecture, and after a restore that put the columns in another order. Everything that
+//! changes how a value is written is set first.
+
+use super::server::{Server, Session};
+use crate::adapters::AdapterError;
+use crate::adapters::data::{Tables, Taken};
+use crate::model::{DataPart, Fingerprint, glob};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::timeout;
+use tokio_postgres::SimpleQueryMessage;
+
+/// More tables than this are no set that anybody meant.
+const MOST_TABLES: usize = 10_000;
+
+/// One moment for all tables; nothing is written. Rows that the user may not see are an error, not left out.
+const BEGIN: &str = "begin isolation level repeatable read read only; set local row_security = off; \
+     set local search_path = pg_catalog; set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'; \
+     set local intervalstyle = 'postgres'; set local extra_float_digits = 3; set local bytea_output = 'hex'; \
+     set local lc_monetary = 'C'; set local xmlbinary = 'base64'; set local jit = off";
+
+/// Before the search path is set: which tables can be named without a schema follows from it.
+const TABLES: &str = "select c.oid::text, n.nspname::text, c.relname::text, pg_table_is_visible(c.oid)::text, \
+     c.relkind::text, c.relispartition::text from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+     where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' \
+     order by n.nspname, c.relname";
+
+/// A table, view or partition of the database.
+struct Relation {
+    oid: String,
+    schema: String,
+    name: String,
+    visible: bool,
+    kind: String,
+    partition: bool,
+}
+
+/// A column: its name and its type.
+type Column = (String, String);
+
+pub(in crate::adapters) async fn fingerprint(asked: &Tables, limit: Duration) -> Result<Taken, AdapterError> {
+    let server = Server::parse(&asked.url)?;
+    let late = || AdapterError::TimedOut(format!("{}: no fingerprint within {limit:?}", server.label));
+    timeout(limit, take(&server, asked, limit)).await.unwrap_or_else(|_| Err(late()))
+}
+
+async fn take(server: &Server, asked: &Tables, limit: Duration) -> Result<Taken, AdapterError> {
+    let session = server.connect(limit).await?;
+    let failed = |what: &'static str| move |e: tokio_postgres::Error| server.refused(what, &e);
+    let wait = format!("set statement_timeout = {}", limit.as_millis().min(i32::MAX as u128));
+    session.client.batch_execute(&wait).await.map_err(failed("setting a limit"))?;
+    let relations = relations(&session).await.map_err(failed("listing tables"))?;
+    let (chosen, mut absent) = choose(&relations, asked);
+    if chosen.len() > MOST_TABLES {
+        let text = format!("{}: {} tables are more than {MOST_TABLES}", server.label, chosen.len());
+        return Err(AdapterError::Other(text));
+    }
+    session.client.batch_execute(BEGIN).await.map_err(failed("beginning a snapshot"))?;
+    let mut parts = BTreeMap::new();
+    let mut unused = excluded(asked);
+    for relation in chosen {
+        let columns = columns(&session, relation).await.map_err(failed("listing columns"))?;
+        let kept: Vec<&Column> =
+            columns.iter().filter(|(name, _)| !is_excluded(relation, name, asked, &mut unused)).collect();
+        let part = part(&session, relation, &kept).await.map_err(failed("taking a fingerprint"))?;
+        parts.insert(relation.full(), part);
+    }
+    absent.extend(unused.into_iter().map(|(table, column)| format!("the column `{column}` of `{table}`")));
+    Ok(Taken { print: Fingerprint { unit: "row".to_owned(), parts }, listing: None, absent })
+}
+
+impl Relation {
+    fn full(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
+    }
+
+    /// Is it what this name or pattern says? What only shows or mirrors other data is taken by its own name alone.
+    fn is(&self, wanted: &str) -> bool {
+        let full = self.full();
+        if wanted == full || (wanted == self.name && self.visible) {
+            return true;
+        }
+        let plain = matches!(self.kind.as_str(), "r" | "p") && !self.partition;
+        let pattern = wanted.contains(['*', '?']);
+        plain
+            && pattern
+            && if wanted.contains('.') { glob(wanted, &full) } else { self.visible && glob(wanted, &self.name) }
+    }
+}
+
+/// The tables that are meant, and the names that mean none.
+fn choose<'a>(relations: &'a [Relation], asked: &Tables) -> (Vec<&'a Relation>, Vec<String>) {
+    let all = ["*.*".to_owned()];
+    let wanted = if asked.tables.is_empty() { &all[..] } else { &asked.tables };
+    let ours = |relation: &Relation| asked.own.iter().any(|own| relation.is(own));
+    let theirs = || relations.iter().filter(|relation| !ours(relation));
+    let chosen: Vec<&Relation> = theirs().filter(|relation| wanted.iter().any(|name| relation.is(name))).collect();
+    let unmet = wanted.iter().filter(|name| !chosen.iter().any(|relation| relation.is(name)));
+    let words = |name: &String| if name == "*.*" { "any table".to_owned() } else { format!("the table `{name}`") };
+    let absent = unmet.map(words).collect();
+    (chosen, absent)
+}
+
+/// Every column that shall be left out, until it was found.
+fn excluded(asked: &Tables) -> Vec<(String, String)> {
+    asked.exclude.iter().flat_map(|(table, columns)| columns.iter().map(|c| (table.clone(), c.clone()))).collect()
+}
+
+fn is_excluded(relation: &Relation, column: &str, asked: &Tables, unused: &mut Vec<(String, String)>) -> bool {
+    let mut out = false;
+    for (table, columns) in asked.exclude.iter().filter(|(table, _)| relation.is(table)) {
+        if columns.iter().any(|name| name == column) {
+            unused.retain(|(t, c)| (t, c.as_str()) != (table, column));
+            out = true;
+        }
+    }
+    out
+}
+
+async fn rows(session: &Session, query: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
+    let messages = session.client.simple_query(query).await?;
+    let rows = messages.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            Some((0..row.len()).map(|at| row.try_get(at).ok().flatten().unwrap_or_default().to_owned()).collect())
+        }
+        _ => None,
+    });
+    Ok(rows.collect())
+}
+
+async fn relations(session: &Session) -> Result<Vec<Relation>, tokio_postgres::Error> {
+    let read = |row: Vec<String>| match <[String; 6]>::try_from(row) {
+        Ok([oid, schema, name, visible, kind, partition]) => {
+            let (visible, partition) = (visible == "true", partition == "true");
+            Some(Relation { oid, schema, name, visible, kind, partition })
+        }
+        Err(_) => None,
+    };
+    Ok(rows(session, TABLES).await?.into_iter().filter_map(read).collect())
+}
+
+/// In the order of their names, so that the order in the table does not matter.
+async fn columns(session: &Session, relation: &Relation) -> Result<Vec<Column>, tokio_postgres::Error> {
+    let query = format!(
+        "select attname::text, format_type(atttypid, atttypmod) from pg_attribute \
+         where attrelid = {} and attnum > 0 and not attisdropped order by attname collate \"C\"",
+        relation.oid
+    );
+    let pair = |row: Vec<String>| <[String; 2]>::try_from(row).ok().map(|[name, kind]| (name, kind));
+    Ok(rows(session, &query).await?.into_iter().filter_map(pair).collect())
+}
+
+async fn part(session: &Session, relation: &Relation, columns: &[&Column]) -> Result<DataPart, tokio_postgres::Error> {
+    let found = rows(session, &query(relation, columns)).await?;
+    let [count, sum] = match found.into_iter().next().map(<[String; 2]>::try_from) {
+        Some(Ok(pair)) => pair,
+        _ => Default::default(),
+    };
+    let shape: Vec<String> = columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+    Ok(DataPart::new(count.parse().unwrap_or_default(), wrapped(&sum), shape.join(", ")))
+}
+
+/// A row with nothing in it and a NULL are not the same in the text of a row, and no value can look like two.
+fn query(relation: &Relation, columns: &[&Column]) -> String {
+    let listed: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
+    let row = format!("convert_to(row({})::text, 'UTF8')", listed.join(", "));
+    let digest = format!("('x' || encode(substr(sha256({row}), 1, 8), 'hex'))::bit(64)::bigint");
+    let table = format!("{}.{}", quoted(&relation.schema), quoted(&relation.name));
+    format!("select count(*)::text, coalesce(sum({digest}), 0)::text from {table}")
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The server's sum is exact; what is kept of it is the sum modulo 2^64.
+fn wrapped(sum: &str) -> u64 {
+    let exact: i128 = sum.parse().unwrap_or_default();
+    u64::try_from(exact.rem_euclid(1 << 64)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relation(schema: &str, name: &str, kind: &str, partition: bool) -> Relation {
+        let (visible, oid) = (schema == "public", "1".to_owned());
+        Relation { oid, schema: schema.into(), name: name.into(), visible, kind: kind.into(), partition }
+    }
+
+    fn chosen(tables: &[&str], own: &[&str]) -> (Vec<String>, Vec<String>) {
+        let relations = [
+            relation("public", "orders", "r", false),
+            relation("public", "events", "p", false),
+            relation("public", "events_1", "r", true),
+            relation("public", "shown", "v", false),
+            relation("public", "blackstart_ledger", "r", false),
+            relation("app", "orders", "r", false),
+        ];
+        let texts = |list: &[&str]| list.iter().map(|t| (*t).to_owned()).collect();
+        let asked = Tables { url: String::new(), tables: texts(tables), exclude: BTreeMap::new(), own: texts(own) };
+        let (chosen, absent) = choose(&relations, &asked);
+        (chosen.iter().map(|r| r.full()).collect(), absent)
+    }
+
+    #[test]
+    fn names_and_patterns_mean_tables() {
+        let all = ["public.orders", "public.events", "app.orders"].map(str::to_owned).to_vec();
+        assert_eq!(chosen(&[], &["blackstart_ledger"]), (all, vec![]));
+        assert_eq!(chosen(&["orders", "app.orders"], &[]).0, ["public.orders", "app.orders"]);
+        assert_eq!(chosen(&["app.*"], &[]).0, ["app.orders"]);
+        assert_eq!(chosen(&["events_1", "shown"], &[]).0, ["public.events_1", "public.shown"], "by name");
+        let none = (vec![], vec!["the table `items`".to_owned()]);
+        assert_eq!(chosen(&["items"], &[]), none);
+        let own = chosen(&["blackstart_ledger"], &["blackstart_ledger"]);
+        assert_eq!(own, (vec![], vec!["the table `blackstart_ledger`".to_owned()]), "never its own");
+    }
+
+    #[test]
+    fn sums_wrap_and_names_are_quoted() {
+        assert_eq!([wrapped("-1"), wrapped("18446744073709551617"), wrapped("0")], [u64::MAX, 1, 0]);
+        assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
+    }
+}

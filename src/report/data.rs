@@ -1,0 +1,80 @@
+//! The table of the user's own data before and after.
+
+use super::tables::{Align, Cell, Table, Tone};
+use super::words::{self, UNKNOWN};
+use crate::analysis::{Analysis, FingerprintResult, PartResult};
+use crate::model::{Change, Expectation, Verdict, units};
+
+/// Parts that are the same beyond these are summed up in one line: a database may have a thousand tables.
+const MOST_SAME: usize = 20;
+
+/// Fingerprint by fingerprint, part by part: before, after, and what became of it.
+#[must_use]
+pub fn fingerprints(a: &Analysis) -> Table {
+    let rows = a.fingerprints.iter().flat_map(rows);
+    let columns = [
+        ("data", Align::Left),
+        ("part", Align::Left),
+        ("before", Align::Right),
+        ("after", Align::Right),
+        ("", Align::Left),
+    ];
+    Table::new("The user's own data", &columns, rows.collect())
+}
+
+fn rows(print: &FingerprintResult) -> Vec<Vec<Cell>> {
+    let same = |part: &&PartResult| part.change == Some(Change::Same);
+    let mut rows: Vec<Vec<Cell>> = print.parts.iter().filter(|part| !same(part)).map(|part| row(print, part)).collect();
+    rows.extend(print.parts.iter().filter(same).take(MOST_SAME).map(|part| row(print, part)));
+    let more: Vec<&PartResult> = print.parts.iter().filter(same).skip(MOST_SAME).collect();
+    if !more.is_empty() {
+        let count = |of: fn(&PartResult) -> Option<u64>| more.iter().filter_map(|part| of(part)).sum::<u64>();
+        let name = format!("{} more", words::count(more.len() as u64));
+        let (before, after) = (number(print, Some(count(|p| p.before))), number(print, Some(count(|p| p.after))));
+        rows.push(vec![print.name.as_str().into(), name.into(), before, after, Cell::toned("✓ the same", Tone::Good)]);
+    }
+    if rows.is_empty() {
+        let unknown = || Cell::from(UNKNOWN);
+        rows.push(vec![print.name.as_str().into(), unknown(), unknown(), unknown(), unclear(print)]);
+    }
+    rows
+}
+
+fn row(print: &FingerprintResult, part: &PartResult) -> Vec<Cell> {
+    let judged = match part.change {
+        None => unclear(print),
+        Some(Change::Same) => Cell::toned("✓ the same", Tone::Good),
+        Some(change) => {
+            let expected = print.expect == Expectation::Any;
+            let text = format!("{} {}", if expected { "·" } else { "✗" }, word(change, print));
+            Cell::toned(text, if expected { Tone::Faint } else { Tone::Bad })
+        }
+    };
+    let (before, after) = (number(print, part.before), number(print, part.after));
+    vec![print.name.as_str().into(), part.name.as_str().into(), before, after, judged]
+}
+
+fn number(print: &FingerprintResult, count: Option<u64>) -> Cell {
+    count.map_or_else(|| UNKNOWN.to_owned(), |n| format!("{} {}", words::count(n), units(n, &print.unit))).into()
+}
+
+fn unclear(print: &FingerprintResult) -> Cell {
+    Cell::toned(format!("{} {}", words::sign(Verdict::Inconclusive), print.why), Tone::Unsure)
+}
+
+/// What became of a part; of what has names, the first of them.
+fn word(change: Change, print: &FingerprintResult) -> String {
+    let word = match change {
+        Change::Same => "the same",
+        Change::Gone => "gone",
+        Change::New => "new",
+        Change::Shape => "other columns",
+        Change::Fewer => "some are missing",
+        Change::More => "some were added",
+        Change::Content => "not the same ones",
+    };
+    match &print.named {
+        Some(named) => format!("{word}: {}", named.words()),
+        None => word.to_owned(),
+    }
+}
