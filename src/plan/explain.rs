@@ -1,9 +1,13 @@
 //! What a plan will do, in the words of a person who has to approve it: phases, targets, blast radius, permissions, and
 //! what heals each fault. Data and its text; resolving targets and printing are not here.
 
-use super::{AtMost, FingerprintPlan, InjectPlan, Order, Plan, Since, Spread, StagingPlan, StepPlan, Verb, WorkloadPlan};
+use super::{
+    AtMost, FingerprintPlan, InjectPlan, Order, Plan, Since, Spread, StagingPlan, StepPlan, Verb, WorkloadPlan,
+};
 use crate::event::Phase;
-use crate::model::{ClientBehaviour, ClockBasis, Dur, Expectation, Objective, ObjectiveKind, PinnedTarget, Replication};
+use crate::model::{
+    ClientBehaviour, ClockBasis, Dur, Expectation, Objective, ObjectiveKind, PinnedTarget, Replication,
+};
 use crate::workloads::WorkloadSpec;
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -79,7 +79,7 @@ async fn order_layout_and_server_do_not_matter() {
     }
     assert_eq!(print(&pair.url(2), &[]).await, all);
     assert_eq!(print(&url, &["shop.*"]).await.parts.len(), 2);
-    assert_eq!(print(&url, &["shop.events_2"]).await.parts["shop.events_2"].count, 220, "a partition by its own name");
+    assert_eq!(print(&url, &["shop.events_2"]).await.parts["shop.events_2"].count, 190, "a partition by its own name");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,7 @@ const LISTED: usize = 200_000;
 const DEEPEST: usize = 512;
 /// Content is read and looked through for zeros in pieces of this size.
 const PIECE: usize = 1 << 16;
-const ZEROS: [u8; PIECE] = [0; PIECE];
+static ZEROS: [u8; PIECE] = [0; PIECE];
 
 pub(super) async fn fingerprint(directory: &Directory, limit: Duration) -> Result<Taken, AdapterError> {
     let (asked, stop) = (directory.clone(), Stop::default());
@@ -251,5 +251,4 @@ impl Kind {
 }
 
 #[cfg(test)]
-#[path = "directory_tests.rs"]
 mod tests;
