@@ -11,6 +11,8 @@ mod disk;
 mod drill;
 #[path = "cli/held.rs"]
 mod held;
+#[path = "cli/repeated.rs"]
+mod repeated;
 #[path = "cli/runs.rs"]
 mod runs;
 #[path = "cli/signals.rs"]

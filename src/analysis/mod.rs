@@ -15,6 +15,7 @@ mod places;
 mod reasons;
 mod record;
 mod recovery;
+pub mod stats;
 mod story;
 pub mod types;
 mod workload;

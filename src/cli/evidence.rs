@@ -3,6 +3,7 @@
 
 use super::files::plain;
 use super::{Complaint, Exit};
+use crate::analysis::stats::{self, Sample};
 use crate::analysis::{self, Analysis, Record};
 use crate::event::{Event, What};
 use crate::journal::{self, Stored};
@@ -19,6 +20,8 @@ pub struct Judged {
     pub exit: Exit,
     /// Every report: file name and content.
     pub files: Vec<(&'static str, String)>,
+    /// The run among others.
+    pub sample: Sample,
 }
 
 /// What became of a report that was computed again.
@@ -37,6 +40,27 @@ pub enum Same {
 /// # Errors
 /// When the folder holds no record, or one without a start.
 pub fn judge(dir: &Path) -> Result<Judged, Complaint> {
+    let (record, analysis) = analysed(dir)?;
+    let exit = exit_of(&record.events, &analysis);
+    let files = vec![
+        ("report.json", report::json(&analysis, exit.code())),
+        ("report.html", report::html(&analysis)),
+        ("report.md", report::markdown(&analysis)),
+        ("junit.xml", report::junit(&analysis)),
+    ];
+    let sample = stats::sample(&analysis, &record.problems);
+    Ok(Judged { analysis, exit, files, sample })
+}
+
+/// What the run in a folder is among others; computed from its record, whatever its reports say.
+///
+/// # Errors
+/// As [`judge`].
+pub fn sample(dir: &Path) -> Result<Sample, Complaint> {
+    analysed(dir).map(|(record, analysis)| stats::sample(&analysis, &record.problems))
+}
+
+fn analysed(dir: &Path) -> Result<(Record, Analysis), Complaint> {
     let stored = journal::read(dir).map_err(|e| {
         Complaint::new(Exit::Usage, e.to_string()).mend("the folder of a run, such as reports/quickstart/20261121T…")
     })?;
@@ -46,14 +70,7 @@ pub fn judge(dir: &Path) -> Result<Judged, Complaint> {
     }
     let record = record(stored);
     let analysis = analysis::analyze(&record);
-    let exit = exit_of(&record.events, &analysis);
-    let files = vec![
-        ("report.json", report::json(&analysis, exit.code())),
-        ("report.html", report::html(&analysis)),
-        ("report.md", report::markdown(&analysis)),
-        ("junit.xml", report::junit(&analysis)),
-    ];
-    Ok(Judged { analysis, exit, files })
+    Ok((record, analysis))
 }
 
 fn record(stored: Stored) -> Record {

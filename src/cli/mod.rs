@@ -23,9 +23,11 @@ mod progress;
 mod proxy;
 mod recover;
 mod reference;
+mod repeat;
 mod resolver;
 mod run;
 mod schema;
+mod stats;
 mod status;
 mod terminal;
 mod trap;
@@ -58,6 +60,8 @@ enum Command {
     Plan(plan::Args),
     /// Compute a run's reports again from its record, and compare byte for byte
     Analyze(analyze::Args),
+    /// Say what several runs of a drill measured together, and what may be concluded from them
+    Stats(stats::Args),
     /// Say which runs may have left a fault open
     Status(status::Args),
     /// Heal what runs left open
@@ -126,6 +130,7 @@ impl Command {
             Self::Run(args) => run::run(&args, terminal),
             Self::Plan(args) => plan::run(&args, terminal),
             Self::Analyze(args) => analyze::run(&args, terminal),
+            Self::Stats(args) => stats::run(&args, terminal),
             Self::Status(args) => status::run(&args, terminal),
             Self::Recover(args) => recover::run(&args, terminal),
             Self::InstallRecovery(args) => install_recovery::run(&args, terminal),

@@ -6,9 +6,10 @@ use super::evidence::{self, Judged};
 use super::playbooks::{self, Given, Scheduled};
 use super::progress::Progress;
 use super::terminal::Look;
-use super::{Complaint, Exit, Output, Terminal, analyze, files, host_seal};
+use super::{Complaint, Exit, Output, Terminal, analyze, files, host_seal, repeat};
 use crate::adapters::World;
 use crate::adapters::host::{self, Durability};
+use crate::analysis::stats::Sample;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::event::AbortCause;
@@ -38,6 +39,8 @@ pub struct Args {
     /// How to print
     #[arg(long, value_enum, default_value = "human")]
     output: Output,
+    #[command(flatten)]
+    again: repeat::Again,
     /// Name the run; made from the time if not given
     #[arg(long, value_name = "ID", value_parser = run_id)]
     run_id: Option<RunId>,
@@ -69,8 +72,9 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
     }
     let windows: Vec<Window> = loaded.files.iter().filter_map(|file| file.window.clone()).collect();
     let drills: Vec<Scheduled> = loaded.files.into_iter().flat_map(|file| file.plans).collect();
-    if args.run_id.is_some() && drills.len() > 1 {
-        return Err(Complaint::new(Exit::Usage, format!("--run-id names one run, and these are {}", drills.len())));
+    let runs = drills.len() * args.again.times();
+    if args.run_id.is_some() && runs > 1 {
+        return Err(Complaint::new(Exit::Usage, format!("--run-id names one run, and these are {runs}")));
     }
     confirmed(args, &drills, terminal)?;
     let runner = Runner { args, windows, runtime: runtime()?, world: World::system(), stop: StopSignal::new() };
@@ -122,6 +126,7 @@ struct Outcome {
     drill: String,
     exit: Exit,
     dir: Option<PathBuf>,
+    sample: Option<Sample>,
 }
 
 impl Runner<'_> {
@@ -130,25 +135,37 @@ impl Runner<'_> {
             .block_on(async { self.stop.listen() })
             .map_err(|e| Complaint::new(Exit::Preflight, format!("cannot listen to signals: {e}")))?;
         let mut outcomes: Vec<Outcome> = Vec::new();
-        for (n, drill) in drills.iter().enumerate() {
+        let runs: Vec<&Scheduled> = repeat::rounds(drills, &self.args.again);
+        let series = repeat::is_series(&runs);
+        for (n, drill) in runs.iter().enumerate() {
             if let Some(why) = self.closed() {
-                outcomes.push(Outcome { drill: drill.plan.name.to_string(), exit: terminal.complain(&why), dir: None });
+                let drill = drill.plan.name.to_string();
+                outcomes.push(Outcome { drill, exit: terminal.complain(&why), dir: None, sample: None });
                 break;
             }
             let outcome = self.one(drill, terminal);
-            let ends =
-                outcome.exit == Exit::NotHealed || (outcome.exit != Exit::Pass && drill.on_fail == AfterFailure::Stop);
+            let exit = outcome.exit;
+            let ends = exit == Exit::NotHealed
+                || (exit != Exit::Pass && drill.on_fail == AfterFailure::Stop)
+                || (series && repeat::ends_series(exit));
             outcomes.push(outcome);
+            if series && self.args.output != Output::Json {
+                terminal.say(&repeat::one_of(n + 1, runs.len(), exit));
+            }
             if ends || self.stop.requested().is_some() {
                 break;
             }
-            if n + 1 < drills.len() {
-                self.pause(drill.pause);
+            if n + 1 < runs.len() {
+                self.pause(drill.pause.max(self.args.again.pause()));
             }
         }
         let exit = Exit::all(outcomes.iter().map(|outcome| outcome.exit));
-        if drills.len() > 1 && self.args.output != Output::Json {
-            terminal.say(&summary(&outcomes, drills.len(), exit));
+        if runs.len() > 1 && self.args.output != Output::Json {
+            terminal.say(&summary(&outcomes, runs.len(), exit));
+        }
+        if series {
+            let samples = outcomes.into_iter().filter_map(|outcome| outcome.sample).collect();
+            repeat::together(samples, self.args.output, exit, terminal);
         }
         Ok(exit)
     }
@@ -175,7 +192,7 @@ impl Runner<'_> {
         let memory = if self.args.volatile_state { Memory::Accepted } else { Memory::Refused };
         let state_dir = match state_dir(&drill.config, memory) {
             Ok(dir) => dir,
-            Err(why) => return Outcome { drill: name, exit: terminal.complain(&why), dir: None },
+            Err(why) => return Outcome { drill: name, exit: terminal.complain(&why), dir: None, sample: None },
         };
         let progress = Arc::new(Progress::new(self.args.output, terminal.look(), Clock::System));
         let options = self.options(drill, state_dir, &progress);
@@ -193,8 +210,8 @@ impl Runner<'_> {
             finished
         });
         progress.end();
-        let exit = self.conclude(&finished, terminal);
-        Outcome { drill: name, exit, dir: finished.dir }
+        let (exit, sample) = self.conclude(&finished, terminal);
+        Outcome { drill: name, exit, dir: finished.dir, sample }
     }
 
     fn options(&self, drill: &Scheduled, state_dir: PathBuf, progress: &Arc<Progress>) -> RunOptions {
@@ -221,16 +238,16 @@ impl Runner<'_> {
     }
 
     /// Reads the record back, writes the reports, prints the table.
-    fn conclude(&self, finished: &Finished, terminal: &mut Terminal) -> Exit {
+    fn conclude(&self, finished: &Finished, terminal: &mut Terminal) -> (Exit, Option<Sample>) {
         let ended = exit_of(finished);
         if let Some(error) = &finished.error {
             terminal.complain(&complaint(error, ended));
         }
-        let Some(dir) = &finished.dir else { return ended };
+        let Some(dir) = &finished.dir else { return (ended, None) };
         let shown = short(dir);
         let judged = match evidence::judge(dir) {
             Ok(judged) => judged,
-            Err(why) => return terminal.complain(&why).merge(ended),
+            Err(why) => return (terminal.complain(&why).merge(ended), None),
         };
         // A record that has its end says it all, so that `analyze` says the same later.
         let mut exit = if judged.analysis.journal_cut.is_none() { judged.exit } else { judged.exit.merge(ended) };
@@ -238,7 +255,7 @@ impl Runner<'_> {
             exit = exit.merge(terminal.complain(&why));
         }
         self.show(&shown, &judged, exit, terminal);
-        exit
+        (exit, Some(judged.sample))
     }
 
     fn show(&self, dir: &Path, judged: &Judged, exit: Exit, terminal: &mut Terminal) {
@@ -400,7 +417,7 @@ mod tests {
 
     #[test]
     fn the_summary_names_every_drill_and_what_was_not_begun() {
-        let outcome = |drill: &str, exit| Outcome { drill: drill.to_owned(), exit, dir: None };
+        let outcome = |drill: &str, exit| Outcome { drill: drill.to_owned(), exit, dir: None, sample: None };
         let text = summary(&[outcome("a", Exit::Pass), outcome("bb", Exit::Fail)], 3, Exit::Fail);
         assert!(text.contains("bb  fail") && text.contains("1 were not begun") && text.contains("together: fail (1)"));
     }

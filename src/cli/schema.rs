@@ -19,6 +19,8 @@ enum Of {
     Config,
     /// `report.json`
     Report,
+    /// `blackstart stats --output json`
+    Stats,
 }
 
 pub fn run(args: &Args, terminal: &mut Terminal) -> Exit {
@@ -26,6 +28,7 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Exit {
         Of::Playbook => crate::playbook::schema(),
         Of::Config => schemars::schema_for!(crate::config::Config).to_value(),
         Of::Report => crate::report::schema(),
+        Of::Stats => crate::report::stats::schema(),
     };
     terminal.say(&format!("{schema:#}"));
     Exit::Pass

@@ -29,6 +29,8 @@ pages! {
     performance;
     #[doc = include_str!("reports.md")]
     reports;
+    #[doc = include_str!("statistics.md")]
+    statistics;
     #[doc = include_str!("continuous_integration.md")]
     continuous_integration;
 }

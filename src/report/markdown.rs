@@ -53,7 +53,7 @@ fn reason(r: &Reason) -> String {
     format!("- {} {}{place}\n", words::sign(r.verdict), prose(&r.text))
 }
 
-fn section(out: &mut String, table: &Table) {
+pub(super) fn section(out: &mut String, table: &Table) {
     if table.is_empty() {
         return;
     }
@@ -73,7 +73,7 @@ fn row(out: &mut String, cells: impl Iterator<Item = String>) {
 }
 
 /// Text that stays text: no markup, no HTML, no new table cell.
-fn text(raw: &str) -> String {
+pub(super) fn text(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     for c in words::clean(raw).chars() {
         match c {
@@ -91,7 +91,7 @@ fn text(raw: &str) -> String {
 }
 
 /// A sentence whose names between backticks are set as code.
-fn prose(sentence: &str) -> String {
+pub(super) fn prose(sentence: &str) -> String {
     words::pieces(sentence)
         .map(|piece| match piece {
             words::Piece::Words(raw) => text(raw),
@@ -101,7 +101,7 @@ fn prose(sentence: &str) -> String {
 }
 
 /// Text in a code span; a backtick in it would end the span.
-fn code(raw: &str) -> String {
+pub(super) fn code(raw: &str) -> String {
     format!("`{}`", words::clean(raw).replace('`', "").replace(['<', '|'], "¦"))
 }
 

@@ -7,6 +7,7 @@ mod json;
 mod junit;
 pub mod live;
 mod markdown;
+pub mod stats;
 mod story;
 pub mod tables;
 mod terminal;

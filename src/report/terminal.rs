@@ -47,7 +47,7 @@ pub struct View<'a> {
     pub folder: &'a str,
 }
 
-const NARROWEST: usize = 40;
+pub(super) const NARROWEST: usize = 40;
 
 /// The whole table, with a newline at the end.
 #[must_use]
@@ -102,7 +102,7 @@ fn badge(h: &words::Headline, style: Style) -> String {
 }
 
 /// As it is if it fits, turned if only that fits, else wrapped.
-fn section(table: &Table, view: &View<'_>) -> String {
+pub(super) fn section(table: &Table, view: &View<'_>) -> String {
     let title = view.style.paint(table.title, Tone::Plain);
     let drawn = draw(table, view, None);
     if !too_wide(&drawn, view) {
@@ -202,7 +202,7 @@ fn closing(a: &Analysis, view: &View<'_>) -> String {
 }
 
 /// The text wrapped at words, the first line after `lead`, the others as far in.
-fn indented(text: &str, lead: &str, width: usize) -> String {
+pub(super) fn indented(text: &str, lead: &str, width: usize) -> String {
     let indent = " ".repeat(lead.chars().count());
     let room = width.saturating_sub(indent.len()).max(20);
     let (mut out, mut line) = (String::new(), String::new());

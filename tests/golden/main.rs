@@ -5,6 +5,8 @@
 mod analyses;
 #[cfg(test)]
 mod pieces;
+#[cfg(test)]
+mod series;
 
 use blackstart::analysis::{self, Analysis, Bucket, WorkloadResult};
 use blackstart::journal;

@@ -23,7 +23,12 @@ pub const VERSION: &str = "blackstart/report/v1";
 #[must_use]
 pub fn json(analysis: &Analysis, exit_code: u8) -> String {
     let report = build::report(analysis, exit_code);
-    let value = serde_json::to_value(&report).expect("numbers, texts, lists and text-keyed maps are JSON");
+    written(&report)
+}
+
+/// Pretty-printed, with a newline at the end.
+pub(super) fn written(report: &impl Serialize) -> String {
+    let value = serde_json::to_value(report).expect("numbers, texts, lists and text-keyed maps are JSON");
     let mut text = String::new();
     pretty(&value, 0, &mut text);
     text.push('\n');
