@@ -27,6 +27,7 @@ pub mod playbook;
 pub mod probes;
 pub mod report;
 pub mod restores;
+pub mod rig;
 pub mod sim;
 pub mod staging;
 pub mod workloads;

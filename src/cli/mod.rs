@@ -25,6 +25,7 @@ mod recover;
 mod reference;
 mod repeat;
 mod resolver;
+mod rig;
 mod run;
 mod schema;
 mod stats;
@@ -89,6 +90,9 @@ enum Command {
     /// The processes of the embedded staging
     #[command(hide = true)]
     Kv(Box<kv::Kv>),
+    /// The processes of the truth rig
+    #[command(hide = true)]
+    Rig(rig::Args),
     /// A process that holds a fault
     #[command(hide = true)]
     Helper(helper::Args),
@@ -145,6 +149,7 @@ impl Command {
             Self::Proxy(args) => proxy::run(&args, terminal),
             Self::Resolver(args) => resolver::run(&args, terminal),
             Self::Kv(args) => Ok(kv::run(*args)),
+            Self::Rig(args) => rig::run(&args, terminal),
             Self::Helper(args) => Ok(helper::run(&args, terminal)),
             Self::Guardian(args) => Ok(guardian::run(&args)),
         }

@@ -2,9 +2,10 @@
 //! and its report is read as any other program would.
 
 use super::judge::Case;
-use super::program::Truth;
+use super::program::{Away, Truth};
 use super::support::{Staging, binary};
 use blackstart::analysis::Record;
+use blackstart::model::{OpRecord, Ops, Outcome};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -96,8 +97,10 @@ steady:
         let report = std::fs::read_to_string(folder.join("report.json")).unwrap_or_else(|e| panic!("{e}: {said}"));
         let report: Value = serde_json::from_str(&report).unwrap();
         let truth = Truth::read(staging.dir.path());
+        let away = truth.away();
         let case = Case {
-            away: truth.away(),
+            service: service(&record(&folder), &away),
+            away,
             writes: truth.writes(report["run"]["id"].as_str().unwrap()),
             zero: zero(&folder),
             ledger: "orders",
@@ -112,16 +115,21 @@ steady:
 impl Ran {
     /// The run's record, as an analysis gets it.
     pub fn record(&self) -> Record {
-        let stored = blackstart::journal::read(&self.folder).unwrap();
-        Record {
-            events: stored.events,
-            ops: stored.ops,
-            read_backs: stored.read_backs,
-            head: stored.head,
-            lines: stored.lines,
-            cut: stored.cut.map(|cut| format!("{cut:?}")),
-            problems: stored.problems,
-        }
+        record(&self.folder)
+    }
+}
+
+/// The record of the run in a folder, as an analysis gets it.
+pub fn record(folder: &Path) -> Record {
+    let stored = blackstart::journal::read(folder).unwrap();
+    Record {
+        events: stored.events,
+        ops: stored.ops,
+        read_backs: stored.read_backs,
+        head: stored.head,
+        lines: stored.lines,
+        cut: stored.cut.map(|cut| format!("{cut:?}")),
+        problems: stored.problems,
     }
 }
 
@@ -150,6 +158,16 @@ pub fn only_run(reports: &Path, said: &str) -> PathBuf {
     let runs: Vec<PathBuf> = below(reports).iter().flat_map(|drill| below(drill)).collect();
     assert_eq!(runs.len(), 1, "one run is expected below {}: {said}", reports.display());
     runs[0].clone()
+}
+
+/// The longest service time of what was due before anybody went away, or after all were back for a while.
+fn service(record: &Record, away: &[Away]) -> i64 {
+    let margin = 4_000_000_000;
+    let quiet = |op: &OpRecord| {
+        let far = |gone: &Away| op.done.0 < gone.stop.lo || gone.back.is_some_and(|back| op.due.0 > back.hi + margin);
+        op.outcome == Outcome::Ok && away.iter().all(far)
+    };
+    record.ops.values().flat_map(Ops::iter).filter(quiet).map(|op| op.done - op.due).max().unwrap_or(0)
 }
 
 /// CLOCK_MONOTONIC at the run's start: the first time of the journal's first line.

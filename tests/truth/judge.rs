@@ -24,10 +24,11 @@ pub struct Case {
     pub hold: i64,
     /// Within which an answer counts as served: the drill's own, whatever the report says about it.
     pub deadline: i64,
+    /// The longest service time of this very run, from due, while nothing was wrong: what a busy machine may add to an
+    /// interval's width.
+    pub service: i64,
 }
 
-/// Service time that a busy machine may add to an interval's width.
-const SERVICE: i64 = 25_000_000;
 /// Visits a second of the probe that a ledger brings along.
 const PROBE: f64 = 20.0;
 /// A fault's moment must be known at least as well as this.
@@ -76,7 +77,7 @@ pub fn judge(case: &Case, report: &Value) -> Complaints {
     let ledger = &report["workloads"][case.ledger]["ledger"];
     writes(&case.writes, ledger, &mut wrong);
     if !case.away.is_empty() {
-        loss(&case.writes, &case.away, ledger, &mut wrong);
+        loss(case, ledger, &mut wrong);
     }
     for gone in &case.away {
         let Some(fault) = fault_of(report, case, gone) else {
@@ -148,7 +149,7 @@ impl Recovery<'_> {
         }
         if found["unnoticed"] == true {
             let length = self.length().lo;
-            if length > self.case.deadline + 2 * self.period() + SERVICE {
+            if length > self.case.deadline + 2 * self.period() + self.case.service {
                 wrong.push(format!("{}: an outage of {length} ns was not noticed", self.name));
             }
             return;
@@ -205,9 +206,8 @@ impl Recovery<'_> {
         (1e9 / slowest) as i64
     }
 
-    /// What a machine that is busy with other things adds to nearly every answer.
     fn service(&self) -> i64 {
-        SERVICE + seconds(&self.workload["latency"]["p95"]).unwrap_or(0)
+        self.case.service
     }
 }
 
@@ -241,7 +241,8 @@ fn writes(truth: &Writes, ledger: &Value, wrong: &mut Complaints) {
 }
 
 /// The age of the oldest lost write at the fault that lost it; with several faults the worst.
-fn loss(fates: &Writes, away: &[Away], ledger: &Value, wrong: &mut Complaints) {
+fn loss(case: &Case, ledger: &Value, wrong: &mut Complaints) {
+    let (fates, away) = (&case.writes, &case.away);
     let Some(bar) = Bar::of(&ledger["rpo_time"]) else {
         wrong.push(format!("ledger: rpo_time is unknown ({})", ledger["why"]));
         return;
@@ -262,7 +263,7 @@ fn loss(fates: &Writes, away: &[Away], ledger: &Value, wrong: &mut Complaints) {
     if !bar.meets(worst) {
         wrong.push(format!("ledger: rpo_time {bar:?} misses the truth {worst:?}"));
     }
-    if bar.width() > FAULT + SERVICE {
+    if bar.width() > FAULT + case.service {
         wrong.push(format!("ledger: rpo_time is {} ns wide", bar.width()));
     }
 }
@@ -288,7 +289,7 @@ fn waiting(case: &Case, workload: &Value, wrong: &mut Complaints) {
     let long = thawed.filter(|gone| gone.back.is_some_and(|back| back.lo - gone.stop.hi > deadline)).count();
     let hundredth = case.writes.acked.len() as f64 / 100.0;
     let (Some(p99), true) = (seconds(&workload["latency"]["p99"]), long > 0) else { return };
-    let least = deadline - (hundredth / long as f64 / rate * 1e9) as i64 - SERVICE;
+    let least = deadline - (hundredth / long as f64 / rate * 1e9) as i64 - case.service;
     if p99 < least {
         wrong.push(format!("{}: p99 is {p99} ns, but so many waited that it is {least} at least", case.ledger));
     }

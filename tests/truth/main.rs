@@ -2,7 +2,8 @@
 //!
 //! `staging` tests the staging itself; `program` computes the truth and `self_check` tests that against a client of its
 //! own; `rig` runs real drills (`drill`) and holds each against the truth (`judge`), and then plants `seeded` bugs into
-//! what was recorded, each of which must be noticed. Nothing here uses `blackstart::analysis` to compute a truth.
+//! what was recorded, each of which must be noticed. `known` does the same with the rig of the program itself, which
+//! plays outages whose moments it knows exactly. Nothing here uses `blackstart::analysis` to compute a truth.
 //! `BLACKSTART_BIN` names another binary to test, `BLACKSTART_TRUTH_ONLY=NAME,NAME` runs only those drills.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
@@ -10,6 +11,7 @@
 mod drill;
 mod http;
 mod judge;
+mod known;
 mod playbooks;
 mod program;
 mod rig;

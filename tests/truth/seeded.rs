@@ -3,7 +3,7 @@
 
 use blackstart::analysis::Record;
 use blackstart::event::What;
-use blackstart::model::{Action, Mono, OpRecord, Outcome};
+use blackstart::model::{Action, Found, Mono, OpRecord, Outcome};
 use std::time::Duration;
 
 /// A bug.
@@ -12,7 +12,7 @@ pub struct Bug {
     pub plant: fn(&mut Record),
 }
 
-/// All of them.
+/// Those that every rig sees.
 pub const BUGS: &[Bug] = &[
     Bug { name: "closed loop: the next request waits for the last answer", plant: closed_loop },
     Bug { name: "latency counts from sent, not from due", plant: due_is_sent },
@@ -40,6 +40,15 @@ pub const BUGS: &[Bug] = &[
     Bug { name: "the fault is when the step began, a second before", plant: |r| fault_moved(r, -1_000_000_000) },
     Bug { name: "the fault is when it was noticed", plant: |r| fault_moved(r, 400_000_000) },
     Bug { name: "times are in microseconds", plant: microseconds },
+    Bug { name: "the first answer after an outage is dropped", plant: first_answer_dropped },
+];
+
+/// Those that only a rig can see that wrote down every request.
+pub const BUGS_IN_STAMPS: &[Bug] = &[
+    Bug { name: "sent is stamped when the answer came", plant: |r| each(r, |op| op.sent = op.done) },
+    Bug { name: "done is stamped a millisecond early", plant: done_early },
+    Bug { name: "a read that misses an acknowledged record is not noticed", plant: stale_unnoticed },
+    Bug { name: "the schedule runs a thousandth too slowly", plant: slow_schedule },
 ];
 
 fn each(record: &mut Record, change: impl Fn(&mut OpRecord)) {
@@ -102,6 +111,36 @@ fn late_is_served(record: &mut Record) {
             start.workloads.iter_mut().for_each(|seal| seal.service.deadline = Duration::from_secs(60));
         }
     }
+}
+
+fn done_early(record: &mut Record) {
+    each(record, |op| op.done = (op.done + -1_000_000).max(op.sent));
+}
+
+fn stale_unnoticed(record: &mut Record) {
+    each(record, |op| {
+        if op.found == Some(Found::Absent) {
+            op.found = Some(Found::Intact);
+        }
+    });
+}
+
+fn first_answer_dropped(record: &mut Record) {
+    lists(record, |ops| {
+        ops.sort_by_key(|op| op.due);
+        let fine = |op: &OpRecord| op.outcome == Outcome::Ok;
+        let first = ops.windows(2).position(|pair| !fine(&pair[0]) && fine(&pair[1]));
+        if let Some(place) = first {
+            ops.remove(place + 1);
+        }
+    });
+}
+
+fn slow_schedule(record: &mut Record) {
+    lists(record, |ops| {
+        let start = ops.iter().map(|op| op.due).min().unwrap_or_default();
+        ops.iter_mut().for_each(|op| op.due = op.due + (op.due - start) / 1000);
+    });
 }
 
 fn failures_dropped(record: &mut Record) {

@@ -3,11 +3,12 @@
 use super::http::Client;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,21 @@ pub fn ports() -> u16 {
         }
     }
     panic!("no five free ports in a row");
+}
+
+/// Does `work` with each of `list`, so many at a time, in order.
+pub fn parallel<T: Send>(list: Vec<T>, threads: usize, work: impl Fn(T) + Sync) {
+    let waiting = Mutex::new(VecDeque::from(list));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let Some(next) = waiting.lock().unwrap().pop_front() else { return };
+                    work(next);
+                }
+            });
+        }
+    });
 }
 
 /// Waits until `condition` gives something; panics with `what` when it takes too long.

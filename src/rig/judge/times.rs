@@ -1,0 +1,178 @@
+//! Times: from the rig's spells to what each reported interval must hold, and how wide it may be.
+
+use super::super::script::Play;
+use super::super::truth::{Away, Moment, Truth};
+use super::{Bar, Check, Client, Judged, Measure, Role, Width, stalled};
+use serde_json::Value;
+
+/// A workload and all that is known of it.
+pub(super) struct Case<'a> {
+    client: &'a Client,
+    found: &'a Value,
+    away: Vec<Away>,
+    /// When the first spell began: the fault.
+    start: Moment,
+    fault_width: i64,
+    stalled: i64,
+    period: i64,
+    /// Service times, from due, in quiet times: of 99 of 100, and the worst.
+    usual: i64,
+    worst: i64,
+    /// Is only a share of the visits refused? Then the first that is served tells nothing.
+    shared: bool,
+}
+
+impl<'a> Case<'a> {
+    pub fn of(truth: &'a Truth, report: &'a Value, fault_width: i64, client: &'a Client) -> Self {
+        let share = |play| matches!(play, Play::Errors(_) | Play::Router);
+        let shared = truth.spells.iter().any(|spell| share(spell.play));
+        let away = if shared { truth.spoilt(&client.name).into_iter().collect() } else { truth.away(client.deadline) };
+        let (usual, worst) = service(truth, client);
+        Self {
+            client,
+            found: &report["workloads"][client.name.as_str()],
+            away,
+            start: truth.spells.first().map_or(Moment { lo: 0, hi: 0 }, |spell| spell.start),
+            fault_width,
+            stalled: stalled(report),
+            period: (1e9 / client.rate) as i64,
+            usual,
+            worst,
+            shared,
+        }
+    }
+
+    /// From the fault to this moment.
+    fn since_fault(&self, moment: Moment) -> Moment {
+        Moment { lo: moment.lo - self.start.hi, hi: moment.hi - self.start.lo }
+    }
+
+    fn waits(&self) -> bool {
+        self.away.iter().any(|away| away.waits)
+    }
+
+    /// Where requests wait: the deadline within which one that waited still counts as served.
+    fn held(&self) -> i64 {
+        if self.waits() { self.client.deadline } else { 0 }
+    }
+
+    /// Two periods, a service time, the fault's own width, the deadline where requests wait, and what was not seen.
+    fn width(&self, is: i64) -> Width {
+        let base = 2 * self.period + self.fault_width + self.held() + self.stalled;
+        Width { is, usual: base + self.usual, limit: base + self.worst }
+    }
+
+    fn check(&self, measure: Measure, bar: Option<Bar>, truths: &[Moment]) -> Check {
+        let inside = bar.is_some_and(|bar| truths.iter().any(|truth| bar.meets(*truth)));
+        let said = format!("reported {bar:?}, true is one of {truths:?}");
+        let width = bar.map(|bar| self.width(bar.width()));
+        Check { of: self.client.name.clone(), measure, inside, width, said }
+    }
+}
+
+/// Service times of quiet operations, from due to done.
+fn service(truth: &Truth, client: &Client) -> (i64, i64) {
+    let margin = client.deadline.max(client.timeout);
+    let quiet = client.ops.iter().filter(|op| op.ok && truth.is_quiet(op.due, margin));
+    let mut times: Vec<i64> = quiet.map(|op| op.done - op.due).collect();
+    times.sort_unstable();
+    let place = times.len().saturating_sub(times.len() / 100 + 1);
+    (times.get(place).copied().unwrap_or(0), times.last().copied().unwrap_or(0))
+}
+
+pub(super) fn judge(case: &Case<'_>, judged: &mut Judged) {
+    let Some(first) = case.away.first() else {
+        return judged.checks.push(quiet(case));
+    };
+    let found = &case.found["recoveries"][0];
+    if found["unnoticed"] == true {
+        return judged.checks.push(unnoticed(case, found));
+    }
+    let bar = |key: &str| Bar::of(&found[key]);
+    if !case.shared {
+        judged.checks.push(case.check(Measure::FirstError, bar("first_error"), &[first_error(case, first)]));
+        judged.checks.push(case.check(Measure::Restored, bar("first_restored"), &restored(case)));
+    }
+    judged.checks.push(case.check(Measure::Sustained, bar("sustained"), &sustained(case)));
+    if case.away.len() == 1 && found["outages"] == 1 && !case.shared {
+        judged.checks.push(case.check(Measure::Perceived, bar("perceived"), &[perceived(case, first)]));
+    }
+}
+
+/// Nobody may have seen an outage.
+fn quiet(case: &Case<'_>) -> Check {
+    let outages = case.found["downtime"]["outages"].as_u64();
+    let said = format!("{outages:?} outages, though it was never away for these clients");
+    let (of, inside) = (case.client.name.clone(), outages == Some(0));
+    Check { of, measure: Measure::Unnoticed, inside, width: None, said }
+}
+
+/// Not one operation fell into it: then it was short, and the report's bound holds it.
+fn unnoticed(case: &Case<'_>, found: &Value) -> Check {
+    let lengths: Vec<Moment> =
+        case.away.iter().map(|a| Moment { lo: a.end.lo - a.start.hi, hi: a.end.hi - a.start.lo }).collect();
+    let longest = lengths.iter().map(|length| length.lo).max().unwrap_or(0);
+    let bar = Bar::of(&found["sustained"]);
+    let within = bar.is_some_and(|bar| lengths.iter().all(|length| bar.meets(*length)));
+    let most = case.period + case.held() + case.worst + case.stalled;
+    let said = format!("an outage of {longest} ns was not noticed, at most {most} may be; reported {bar:?}");
+    let width = bar.map(|bar| case.width(bar.width()));
+    let (of, inside) = (case.client.name.clone(), within && longest <= most);
+    Check { of, measure: Measure::Unnoticed, inside, width, said }
+}
+
+/// The first that was not served was due a period after the start at the latest; one that was due before it may have
+/// been on its way, or may have waited.
+fn first_error(case: &Case<'_>, first: &Away) -> Moment {
+    let since = case.since_fault(first.start);
+    let hidden = case.away.iter().take_while(|away| away.end.lo - away.start.hi < 2 * case.period).count();
+    let last = case.away.get(hidden).map_or(first.start, |away| away.start);
+    let latest = case.since_fault(last).hi + case.period + case.worst;
+    Moment { lo: (since.lo - case.worst - case.held()).min(since.lo), hi: latest }
+}
+
+/// From the end of an outage to the start of the next.
+fn gap(away: &[Away], place: usize) -> i64 {
+    away.get(place + 1).map_or(i64::MAX, |next| next.start.lo - away[place].end.hi)
+}
+
+/// The end of the first outage; and as long as an outage, or the gap after it, is so short that it may hold no
+/// operation, the end of the next one as well.
+fn restored(case: &Case<'_>) -> Vec<Moment> {
+    let unseen = 5 * case.period / 2 + case.worst;
+    let hidden = |place: usize| {
+        let away = &case.away[place];
+        let short = away.end.lo - away.start.hi < unseen + if away.waits { case.client.deadline } else { 0 };
+        short || gap(&case.away, place) < unseen
+    };
+    let last = (0..case.away.len()).find(|place| !hidden(*place)).unwrap_or(case.away.len() - 1);
+    case.away[..=last].iter().map(|away| back(case, away)).collect()
+}
+
+/// When service was back and held for long enough. A gap about as long as it must hold may count or not.
+fn sustained(case: &Case<'_>) -> Vec<Moment> {
+    let stable = case.client.stable;
+    let slack = 200_000_000 + 2 * case.period;
+    let held = |place: &usize| gap(&case.away, *place) >= stable + slack;
+    let perhaps = |place: &usize| gap(&case.away, *place) >= stable - case.client.deadline - slack;
+    let last = (0..case.away.len()).find(held).unwrap_or(case.away.len() - 1);
+    (0..=last).filter(perhaps).map(|place| back(case, &case.away[place])).collect()
+}
+
+/// From the fault to the return of the service. A writer whose request was swallowed waits for its time-out, so to the
+/// clients of a ledger service may be back later than to others.
+fn back(case: &Case<'_>, away: &Away) -> Moment {
+    let mut end = away.end;
+    if case.client.role == Role::Ledger && away.waits {
+        end.hi += case.client.timeout;
+    }
+    case.since_fault(end)
+}
+
+/// What clients can perceive of an outage. They count from when they were due: a request that was due shortly before
+/// and waited is part of it, and one that was due so late in a freeze that it was answered in time is not.
+fn perceived(case: &Case<'_>, away: &Away) -> Moment {
+    let (low, high) = (away.end.lo - away.start.hi, away.end.hi - away.start.lo);
+    let late = if case.client.role == Role::Ledger && away.waits { case.client.timeout } else { 0 };
+    Moment { lo: low - case.held() - case.worst, hi: high + case.worst + late }
+}

@@ -1,0 +1,175 @@
+//! Coverage and width of many runs, as a table and as a verdict. Pure.
+
+use super::judge::{Gaps, Judged, Measure};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// All that was found in several runs.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    /// How many.
+    pub runs: usize,
+    /// Runs in which the runner could not see for a while.
+    pub blind: usize,
+    /// What stamping costs.
+    pub gaps: Gaps,
+    rows: BTreeMap<Measure, Row>,
+    /// What is wrong, in words.
+    pub complaints: Vec<String>,
+    /// What could not be judged.
+    pub broken: usize,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Row {
+    checks: usize,
+    inside: usize,
+    /// Widths and their share of what is usual, and of what is allowed at all.
+    widths: Vec<i64>,
+    usual: usize,
+    within: usize,
+}
+
+/// What it all amounts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// Every truth inside, every interval narrow enough.
+    Right,
+    /// The machine was too busy to say.
+    Busy,
+    /// A truth outside, or an interval too wide.
+    Wrong,
+}
+
+/// Of a hundred intervals so many may be wider than the service time of 99 of 100 explains: two operations make an
+/// interval, and each has its one in a hundred; the rest is for few intervals.
+const TAIL: usize = 8;
+
+impl Table {
+    /// Adds a run.
+    pub fn add(&mut self, name: &str, judged: &Judged) {
+        self.runs += 1;
+        self.blind += usize::from(judged.stalled > 0);
+        self.broken += usize::from(!judged.broken.is_empty());
+        self.gaps.add(&judged.gaps);
+        for check in &judged.checks {
+            let row = self.rows.entry(check.measure).or_default();
+            row.checks += 1;
+            row.inside += usize::from(check.inside);
+            if let Some(width) = check.width {
+                row.widths.push(width.is);
+                row.usual += usize::from(width.is <= width.usual);
+                row.within += usize::from(width.is <= width.limit);
+            }
+        }
+        self.complaints.extend(judged.complaints().into_iter().map(|said| format!("{name}: {said}")));
+    }
+
+    /// Adds all of another.
+    pub fn merge(&mut self, other: Self) {
+        (self.runs, self.blind, self.broken) =
+            (self.runs + other.runs, self.blind + other.blind, self.broken + other.broken);
+        self.gaps.add(&other.gaps);
+        self.complaints.extend(other.complaints);
+        for (measure, row) in other.rows {
+            let own = self.rows.entry(measure).or_default();
+            own.checks += row.checks;
+            own.inside += row.inside;
+            own.widths.extend(row.widths);
+            own.usual += row.usual;
+            own.within += row.within;
+        }
+    }
+
+    /// How many truths lay inside, of how many.
+    #[must_use]
+    pub fn coverage(&self) -> (usize, usize) {
+        self.rows.values().fold((0, 0), |(inside, all), row| (inside + row.inside, all + row.checks))
+    }
+
+    /// Are nearly all intervals as narrow as the usual service time explains?
+    #[must_use]
+    pub fn is_narrow(&self) -> bool {
+        let (usual, all) = self.rows.values().fold((0, 0), |(u, n), row| (u + row.usual, n + row.widths.len()));
+        (all - usual) * 100 <= all * TAIL + 100
+    }
+
+    /// What it amounts to; `late` is how late the schedule may be, in nanoseconds, in 99 of 100 operations.
+    #[must_use]
+    pub fn finding(&self, late: i64) -> Finding {
+        let busy = self.blind > 0 || at(&self.gaps.late, 99) > late;
+        match (self.complaints.is_empty() && self.is_narrow(), busy) {
+            (true, _) => Finding::Right,
+            (false, true) => Finding::Busy,
+            (false, false) => Finding::Wrong,
+        }
+    }
+
+    /// The table.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "{:<26} {:>6} {:>9} {:>12} {:>12} {:>10} {:>10}\n",
+            "what", "checks", "inside", "width p50", "width max", "as usual", "within"
+        );
+        for (measure, row) in &self.rows {
+            let share = |n: usize, of: usize| match of {
+                0 => "-".to_owned(),
+                _ => format!("{:.1} %", 100.0 * n as f64 / of as f64),
+            };
+            let mut widths = row.widths.clone();
+            widths.sort_unstable();
+            let width = |percent| if widths.is_empty() { "-".to_owned() } else { time(at(&widths, percent)) };
+            let _infallible = writeln!(
+                text,
+                "{:<26} {:>6} {:>9} {:>12} {:>12} {:>10} {:>10}",
+                measure.word(),
+                row.checks,
+                share(row.inside, row.checks),
+                width(50),
+                width(100),
+                share(row.usual, row.widths.len()),
+                share(row.within, row.widths.len())
+            );
+        }
+        text
+    }
+
+    /// What the runner itself costs: how late it sent, and what lies between its stamps and the rig's.
+    #[must_use]
+    pub fn overhead(&self) -> String {
+        let line = |what: &str, times: &[i64]| {
+            let of = |percent| time(at(times, percent));
+            format!("{what:<52} {:>10} {:>10} {:>10} {:>10}\n", of(50), of(95), of(99), of(100))
+        };
+        format!(
+            "{:<52} {:>10} {:>10} {:>10} {:>10}\n{}{}{}",
+            format!("of {} quiet operations", self.gaps.late.len()),
+            "p50",
+            "p95",
+            "p99",
+            "max",
+            line("lateness: from due to sent", &self.gaps.late),
+            line("from our `sent` to the server having read it", &self.gaps.out),
+            line("from the server's answer to our `done`", &self.gaps.back)
+        )
+    }
+}
+
+/// The value that so many of a hundred do not exceed; 0 of nothing.
+fn at(times: &[i64], percent: usize) -> i64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(place).copied().unwrap_or(0)
+}
+
+/// Nanoseconds for people.
+fn time(nanos: i64) -> String {
+    match nanos.abs() {
+        0..1_000 => format!("{nanos} ns"),
+        1_000..1_000_000 => format!("{:.1} µs", nanos as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} ms", nanos as f64 / 1e6),
+        _ => format!("{:.2} s", nanos as f64 / 1e9),
+    }
+}
