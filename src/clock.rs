@@ -81,9 +81,16 @@ impl Clock {
     /// Asks the kernel to wake this thread as punctually as it can (its timers may otherwise be 50 µs late, to save power).
     /// Without effect where that is not allowed, and on a simulated clock.
     pub fn sharpen_this_thread(&self) {
-        if matches!(self, Self::System) {
+        if matches!(self, Self::System | Self::Continuing(_)) {
             let _less_punctual = nix::sys::prctl::set_timerslack(1);
         }
+    }
+
+    /// A moment as the kernel's CLOCK_MONOTONIC counts it, for timers of the kernel. Without meaning on a simulated clock.
+    #[must_use]
+    pub fn kernel_time(&self, at: Mono) -> Duration {
+        let ahead = if let Self::Continuing(ahead) = self { *ahead } else { 0 };
+        Duration::from_nanos(at.0.saturating_sub(ahead).max(0).unsigned_abs())
     }
 
     /// Blocks this thread until `due` with an absolute sleep; for the dedicated thread of a schedule.

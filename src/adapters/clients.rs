@@ -1,6 +1,8 @@
 //! Which client a workload gets: one line per kind of endpoint. The clients themselves are in files of their own.
 
-use super::{AdapterError, ClientSettings, Clients, Endpoint, Fut, Opened};
+use super::flights::{Behaviour, Http1, Place, Talk, Wire};
+use super::visit::Page;
+use super::{AdapterError, ClientSettings, Clients, Endpoint, Flights, Fut, Opened};
 use crate::clock::Clock;
 
 /// The clients of this build.
@@ -20,10 +22,51 @@ impl Clients for SystemClients {
                 Endpoint::PostgresProbe { url } => super::postgres::open_probe(clock, url, settings),
                 Endpoint::Command { command } => super::command_client::open(clock, command, settings).await,
                 Endpoint::Http { request, status, contains } => {
-                    let client = super::visit::Visitor::open(clock, request, status, contains.as_deref(), settings)?;
+                    let page = super::visit::Page::of(request, status, contains.as_deref())?;
+                    let client = super::visit::Visitor::open(clock, page, settings);
                     Ok(Opened { client, store: None })
                 }
             }
         })
     }
+
+    fn flights(
+        &self,
+        clock: &Clock,
+        endpoint: &Endpoint,
+        settings: &ClientSettings,
+    ) -> Result<Option<Box<dyn Flights>>, AdapterError> {
+        let Some(behaviour) = Behaviour::of(&settings.behaviour) else { return Ok(None) };
+        if matches!(clock, Clock::Simulated(_)) {
+            return Ok(None);
+        }
+        match endpoint {
+            Endpoint::Http { request, status, contains } => {
+                let page = Page::of(request, status, contains.as_deref())?;
+                let Some((host, port)) = page.site.plain() else { return Ok(None) };
+                if page.needs_hyper() {
+                    return Ok(None);
+                }
+                let place = Place::new(host, port);
+                let talk = Http1::new(page.site.header(), &page.path, &page.message, page.expectation.clone());
+                wire(clock, place, talk, behaviour, settings).map(Some)
+            }
+            Endpoint::KvLedger { .. }
+            | Endpoint::PostgresLedger { .. }
+            | Endpoint::PostgresProbe { .. }
+            | Endpoint::Command { .. } => Ok(None),
+        }
+    }
+}
+
+fn wire(
+    clock: &Clock,
+    place: Place,
+    talk: impl Talk + 'static,
+    behaviour: Behaviour,
+    settings: &ClientSettings,
+) -> Result<Box<dyn Flights>, AdapterError> {
+    let wire = Wire::new(clock, place, talk, behaviour, settings);
+    wire.map(|wire| Box::new(wire) as Box<dyn Flights>)
+        .map_err(|e| AdapterError::Other(format!("watch over connections: {e}")))
 }

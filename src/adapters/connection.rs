@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// SYN retries come after 1, 3, 7 … seconds: a connect that waits for one would only measure the kernel's patience.
-const CONNECT: Duration = Duration::from_millis(900);
+pub(super) const CONNECT: Duration = Duration::from_millis(900);
 /// More of an answer's body is an error.
 const BODY: usize = 1 << 20;
 
@@ -68,6 +68,18 @@ impl Site {
         let header = HeaderValue::from_str(&shown).map_err(|_| wrong("has a host that is no header value"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         Ok(Self { host, port: url.port_u16().unwrap_or(port), tls, header })
+    }
+}
+
+impl Site {
+    /// Where it is, without encryption; none if it speaks with encryption.
+    pub fn plain(&self) -> Option<(&str, u16)> {
+        (self.tls == Tls::Plain).then_some((self.host.as_str(), self.port))
+    }
+
+    /// What the header `host` says.
+    pub fn header(&self) -> &HeaderValue {
+        &self.header
     }
 }
 
@@ -249,7 +261,8 @@ fn encryption() -> Result<tokio_rustls::TlsConnector, Failure> {
     config.clone().map(tokio_rustls::TlsConnector::from).map_err(Failure::Resources)
 }
 
-fn not_connected(error: io::Error) -> Failure {
+/// Nothing was sent; was it for want of descriptors or ports?
+pub(super) fn not_connected(error: io::Error) -> Failure {
     // Linux: ENOMEM 12, ENFILE 23, EMFILE 24, EADDRNOTAVAIL 99 (no ports left), ENOBUFS 105.
     match error.raw_os_error() {
         Some(12 | 23 | 24 | 99 | 105) => Failure::Resources(error.to_string()),

@@ -34,6 +34,8 @@ mod command;
 mod command_client;
 mod connection;
 mod control;
+mod expectation;
+mod flights;
 mod http;
 mod kv;
 mod process;
@@ -46,6 +48,7 @@ mod visit;
 pub use absent::{Absent, absent};
 pub use containers::Containers;
 pub use files::{FileState, Files};
+pub use flights::{Ended, Flights, Waker};
 pub use helpers::Helpers;
 pub use http::install_tls;
 pub use network::{NamespaceIdentity, Network, NetworkPlace};
@@ -457,6 +460,20 @@ pub trait Clients: Send + Sync {
         endpoint: &'a Endpoint,
         settings: &'a ClientSettings,
     ) -> Fut<'a, Result<Opened, AdapterError>>;
+
+    /// The same client driven by the schedule's own thread, where there is such a one; then none needs to be opened.
+    ///
+    /// # Errors
+    /// As [`Clients::open`].
+    fn flights(
+        &self,
+        clock: &Clock,
+        endpoint: &Endpoint,
+        settings: &ClientSettings,
+    ) -> Result<Option<Box<dyn Flights>>, AdapterError> {
+        let _ = (clock, endpoint, settings);
+        Ok(None)
+    }
 }
 
 /// Bytes from hexadecimal digits; none if there is anything else.

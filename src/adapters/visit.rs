@@ -1,16 +1,16 @@
 //! Visits of a page over HTTP: with a new connection each time, with kept ones, or tried again with back-off.
 //! A visit is ok only if status and body are as expected; a nonce in them tells an answer from a cache's.
 
-use super::connection::{Connection, Failure, Message, Reply, Site, headers};
+use super::connection::{Connection, Failure, Message, Site, headers};
+use super::expectation::{Expectation, Numbered};
 use super::{Act, AdapterError, Client, ClientSettings, Done, Fut, Operation, Request};
 use crate::clock::Clock;
 use crate::model::{ClientBehaviour, Mono, Outcome, RetryPolicy};
 use hyper::body::Bytes;
+use hyper::header::{EXPECT, TRANSFER_ENCODING, UPGRADE};
 use hyper::{Method, Uri};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-const NONCE: &str = "{nonce}";
 
 /// Kept connections, free to use.
 pub(super) struct Pool {
@@ -100,82 +100,91 @@ pub(super) async fn retry<'a>(
     sum.sum
 }
 
+/// A page, and what counts as ok there.
+pub(super) struct Page {
+    /// Where.
+    pub site: Site,
+    /// The path with its query; `{nonce}` in it stands for the visit's number.
+    pub path: String,
+    /// The request apart from that.
+    pub message: Message,
+    /// What counts as ok.
+    pub expectation: Expectation,
+}
+
+impl Page {
+    /// Checks the request; connects nowhere.
+    ///
+    /// # Errors
+    /// When URL, method or headers are not valid.
+    pub fn of(request: &Request, status: &[u16], contains: Option<&str>) -> Result<Self, AdapterError> {
+        // The nonce's place must survive the URL's grammar.
+        let url: Uri = request.url.replace("{nonce}", "0").parse().map_err(|_| wrong_url())?;
+        let method = Method::from_bytes(request.method.as_bytes())
+            .map_err(|_| AdapterError::Other(format!("`{}` is no HTTP method", request.method)))?;
+        let body = Bytes::from(request.body.clone().unwrap_or_default());
+        let path = request.url.split_once("://").and_then(|(_, rest)| rest.find(['/', '?']).map(|at| &rest[at..]));
+        let path = path.and_then(|p| p.split('#').next()).unwrap_or("/");
+        Ok(Self {
+            site: Site::of(&url)?,
+            path: if path.starts_with('?') { format!("/{path}") } else { path.to_owned() },
+            message: Message { method, headers: headers(&request.headers)?, body },
+            expectation: Expectation::new(status, contains),
+        })
+    }
+
+    /// Does the request need more of HTTP than one head, one body and one answer?
+    pub fn needs_hyper(&self) -> bool {
+        self.message.method == Method::CONNECT
+            || self.message.headers.contains_key(TRANSFER_ENCODING)
+            || self.message.headers.contains_key(UPGRADE)
+            || self.message.headers.contains_key(EXPECT)
+    }
+}
+
 /// Visits a page.
 pub(super) struct Visitor {
     clock: Clock,
-    site: Site,
-    path: String,
-    message: Message,
-    status: Vec<u16>,
-    contains: Option<String>,
+    page: Page,
+    path: Numbered,
     behaviour: ClientBehaviour,
     timeout: Duration,
     pool: Pool,
 }
 
 impl Visitor {
-    /// Checks the request; connects nowhere.
-    ///
-    /// # Errors
-    /// When URL, method or headers are not valid.
-    pub fn open(
-        clock: &Clock,
-        request: &Request,
-        status: &[u16],
-        contains: Option<&str>,
-        settings: &ClientSettings,
-    ) -> Result<Arc<Self>, AdapterError> {
-        // The nonce's place must survive the URL's grammar.
-        let url: Uri = request.url.replace(NONCE, "0").parse().map_err(|_| wrong_url())?;
-        let method = Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| AdapterError::Other(format!("`{}` is no HTTP method", request.method)))?;
-        let body = Bytes::from(request.body.clone().unwrap_or_default());
-        let path = request.url.split_once("://").and_then(|(_, rest)| rest.find(['/', '?']).map(|at| &rest[at..]));
-        let path = path.and_then(|p| p.split('#').next()).unwrap_or("/");
-        Ok(Arc::new(Self {
+    /// Connects nowhere yet.
+    pub fn open(clock: &Clock, page: Page, settings: &ClientSettings) -> Arc<Self> {
+        Arc::new(Self {
             clock: clock.clone(),
-            site: Site::of(&url)?,
-            path: if path.starts_with('?') { format!("/{path}") } else { path.to_owned() },
-            message: Message { method, headers: headers(&request.headers)?, body },
-            status: status.to_vec(),
-            contains: contains.map(str::to_owned),
+            path: Numbered::of(&page.path),
+            page,
             behaviour: settings.behaviour.clone(),
             timeout: settings.timeout,
             pool: Pool::new((settings.rate * settings.timeout.as_secs_f64()).ceil() as usize + 1),
-        }))
+        })
     }
 
-    fn is_expected(&self, reply: &Reply, nonce: &str) -> bool {
-        let status = if self.status.is_empty() {
-            (200..300).contains(&reply.status)
-        } else {
-            self.status.contains(&reply.status)
-        };
-        let contains = self.contains.as_ref().is_none_or(|part| {
-            let part = part.replace(NONCE, nonce);
-            String::from_utf8_lossy(&reply.body).contains(&part)
-        });
-        status && contains
-    }
-
-    async fn attempt(&self, nonce: &str, limit: Duration) -> Outcome {
+    async fn attempt(&self, number: u64, limit: Duration) -> Outcome {
+        let site = &self.page.site;
         let exchange = async {
             let mut connection = match self.behaviour {
-                ClientBehaviour::Fresh => Connection::open(&self.site, limit).await?,
-                ClientBehaviour::Pooled | ClientBehaviour::Retrying(_) => self.pool.take(&self.site, limit).await?,
+                ClientBehaviour::Fresh => Connection::open(site, limit).await?,
+                ClientBehaviour::Pooled | ClientBehaviour::Retrying(_) => self.pool.take(site, limit).await?,
             };
-            let reply = connection.exchange(&self.path.replace(NONCE, nonce), self.message.clone()).await?;
-            Ok((connection, reply))
+            let mut path = Vec::new();
+            self.path.write(number, &mut path);
+            let reply = connection.exchange(&String::from_utf8_lossy(&path), self.page.message.clone()).await?;
+            Ok::<_, Failure>((connection, reply))
         };
         match tokio::time::timeout(limit, exchange).await {
-            Err(_) | Ok(Err(Failure::Undecided(_))) => Outcome::Unknown,
-            Ok(Err(Failure::NotSent(_))) => Outcome::Fail,
-            Ok(Err(Failure::Resources(_))) => Outcome::Unsent,
+            Err(_) => Failure::Undecided("no answer in time".to_owned()).outcome(),
+            Ok(Err(failure)) => failure.outcome(),
             Ok(Ok((connection, reply))) => {
                 if self.behaviour != ClientBehaviour::Fresh {
                     self.pool.give(connection);
                 }
-                if self.is_expected(&reply, nonce) { Outcome::Ok } else { Outcome::Fail }
+                self.page.expectation.outcome(reply.status, &reply.body, number)
             }
         }
     }
@@ -192,13 +201,12 @@ impl Client for Visitor {
             Act::Write(key) | Act::Read(key) => key.seq,
         };
         Box::pin(async move {
-            let nonce = number.to_string();
             let sent = self.clock.mono();
             let outcome = match &self.behaviour {
-                ClientBehaviour::Fresh | ClientBehaviour::Pooled => self.attempt(&nonce, self.timeout).await,
+                ClientBehaviour::Fresh | ClientBehaviour::Pooled => self.attempt(number, self.timeout).await,
                 ClientBehaviour::Retrying(policy) => {
                     let until = sent.after(self.timeout);
-                    retry(&self.clock, policy, until, |_, limit| Box::pin(self.attempt(&nonce, limit))).await
+                    retry(&self.clock, policy, until, |_, limit| Box::pin(self.attempt(number, limit))).await
                 }
             };
             Done { sent, done: self.clock.mono(), outcome, found: None }

@@ -136,6 +136,7 @@ fn clients(source: &Source) -> Complaints {
         "rcgen",
         "x509_parser",
         "hickory_proto",
+        "httparse",
     ];
     all(source, &source.product, &crates, "only adapters name client crates")
 }

@@ -6,7 +6,7 @@ use super::live::Live;
 use super::schedule::{Due, Lane};
 use super::stall::Stalls;
 use super::writers::{Turn, Writers};
-use super::{OpsSink, Recorder};
+use super::{OpsSink, Recorder, never_sent};
 use crate::adapters::{Act, Client, Done, Operation};
 use crate::clock::Clock;
 use crate::event::What;
@@ -26,7 +26,7 @@ pub(super) struct Driver {
     pub runtime: Handle,
     pub tasks: TaskTracker,
     pub client: Arc<dyn Client>,
-    pub sink: Box<dyn OpsSink>,
+    pub sink: Arc<dyn OpsSink>,
     pub recorder: Arc<dyn Recorder>,
     pub timeout: Duration,
     pub deadline: i64,
@@ -59,7 +59,7 @@ impl Driver {
         let stall = {
             let mut state = self.state();
             if due.lane != Lane::Read {
-                state.live.due();
+                state.live.due(1);
             }
             state.late.observe(due.at, now)
         };
@@ -206,8 +206,9 @@ impl Driver {
         }
     }
 
-    /// After the schedule ended: everything in flight ends, and what was given up has had its time at the service too.
-    pub async fn drain(&self) {
+    /// After the schedule ended: everything in flight ends. Returns when the last operation was given up that the service
+    /// may still be working on.
+    pub async fn drain(&self) -> Option<Mono> {
         loop {
             self.expire_waiting(self.clock.mono());
             let Some(next) = self.state().writers.next_expiry() else { break };
@@ -216,19 +217,12 @@ impl Driver {
         }
         self.tasks.close();
         self.tasks.wait().await;
-        let last_unknown = self.state().last_unknown;
-        if let Some(given_up) = last_unknown {
-            self.clock.sleep_until(given_up.after(self.timeout)).await;
-        }
-        let (late, starved) = {
+        let (late, starved, last_unknown) = {
             let mut state = self.state();
-            (state.late.flush(), state.starved.flush())
+            (state.late.flush(), state.starved.flush(), state.last_unknown)
         };
         self.record(late);
         self.record(starved);
+        last_unknown
     }
-}
-
-fn never_sent(due: Mono, done: Mono, action: Action, outcome: Outcome) -> OpRecord {
-    OpRecord { due, sent: due, done, action, outcome, key: None, found: None }
 }

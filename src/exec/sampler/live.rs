@@ -1,17 +1,30 @@
 //! What the workload says about itself while it runs: counts, and the last second. For live views only. Pure.
 
 use crate::model::{Mono, OpRecord, Outcome, WorkloadName, WorkloadStats};
-use std::collections::VecDeque;
 
-const WINDOW: i64 = 1_000_000_000;
-const LIMIT: usize = 20_000;
+/// The last second is counted in so many parts, and one that goes on.
+const PARTS: i64 = 20;
+const PART: i64 = 1_000_000_000 / PARTS;
+/// Latencies below this have a count of their own; above, there are so many counts for each doubling.
+const FINE: u64 = 128;
+const COUNTS: usize = ((64 - FINE.ilog2() as usize) + 1) * FINE as usize / 2 + FINE as usize / 2;
 
 /// Counts so far, and the operations of about the last second.
 #[derive(Debug)]
 pub(super) struct Live {
     total: WorkloadStats,
-    /// Done, and the latency from due if it was acknowledged.
-    recent: VecDeque<(Mono, Option<i64>)>,
+    parts: Vec<Part>,
+}
+
+/// What ended in a twentieth of a second. Its size does not depend on the rate.
+#[derive(Debug, Clone)]
+struct Part {
+    /// Which twentieth.
+    number: i64,
+    done: u64,
+    ok: u64,
+    /// Acknowledged operations by their latency from due.
+    latencies: Vec<u32>,
 }
 
 impl Live {
@@ -29,12 +42,13 @@ impl Live {
             recent_p50: None,
             recent_p99: None,
         };
-        Self { total, recent: VecDeque::new() }
+        let part = Part { number: i64::MIN, done: 0, ok: 0, latencies: Vec::new() };
+        Self { total, parts: vec![part; PARTS as usize + 1] }
     }
 
-    /// An operation is due.
-    pub fn due(&mut self) {
-        self.total.due += 1;
+    /// So many more operations are due.
+    pub fn due(&mut self, more: u64) {
+        self.total.due += more;
     }
 
     /// An operation ended.
@@ -47,33 +61,67 @@ impl Live {
             Outcome::Unsent => return,
         };
         *count += 1;
-        let acked = matches!(record.outcome, Outcome::Ok | Outcome::OkLocal);
-        if self.recent.len() == LIMIT {
-            self.recent.pop_front();
+        let number = record.done.0.div_euclid(PART);
+        let Some(part) = self.parts.get_mut(number.rem_euclid(PARTS + 1) as usize) else { return };
+        if part.number > number {
+            return;
         }
-        self.recent.push_back((record.done, acked.then(|| record.done - record.due)));
+        if part.number < number {
+            part.latencies.clear();
+            part.latencies.resize(COUNTS, 0);
+            (part.number, part.done, part.ok) = (number, 0, 0);
+        }
+        part.done += 1;
+        if matches!(record.outcome, Outcome::Ok | Outcome::OkLocal) {
+            part.ok += 1;
+            if let Some(count) = part.latencies.get_mut(place((record.done - record.due).max(0).unsigned_abs())) {
+                *count = count.saturating_add(1);
+            }
+        }
     }
 
     /// As of now.
-    pub fn stats(&mut self, now: Mono) -> WorkloadStats {
-        while self.recent.front().is_some_and(|(done, _)| now - *done > WINDOW) {
-            self.recent.pop_front();
-        }
-        let mut latencies: Vec<i64> = self.recent.iter().filter_map(|(_, latency)| *latency).collect();
-        latencies.sort_unstable();
+    pub fn stats(&self, now: Mono) -> WorkloadStats {
+        let last = now.0.div_euclid(PART);
+        let recent = || self.parts.iter().filter(|part| part.number >= last - PARTS);
+        let ok: u64 = recent().map(|part| part.ok).sum();
+        let share = |percent: u64| {
+            let wanted = (ok * percent).div_ceil(100);
+            let mut seen = 0;
+            let reached = |place: &usize| {
+                seen += recent().map(|part| u64::from(part.latencies.get(*place).copied().unwrap_or(0))).sum::<u64>();
+                seen >= wanted
+            };
+            (0..COUNTS).find(reached).filter(|_| ok > 0).map(highest)
+        };
         WorkloadStats {
-            recent_done: self.recent.len() as u64,
-            recent_ok: latencies.len() as u64,
-            recent_p50: percentile(&latencies, 50),
-            recent_p99: percentile(&latencies, 99),
+            recent_done: recent().map(|part| part.done).sum(),
+            recent_ok: ok,
+            recent_p50: share(50),
+            recent_p99: share(99),
             ..self.total.clone()
         }
     }
 }
 
-/// The smallest value that at least `share` percent of all do not exceed.
-fn percentile(sorted: &[i64], share: usize) -> Option<i64> {
-    sorted.get((sorted.len() * share).div_ceil(100).saturating_sub(1)).copied()
+/// Which count a latency belongs to: exact below `FINE` nanoseconds, to a 64th above.
+fn place(latency: u64) -> usize {
+    if latency < FINE {
+        return latency as usize;
+    }
+    let doublings = latency.ilog2() - FINE.ilog2();
+    let half = FINE / 2;
+    (FINE + u64::from(doublings) * half + ((latency >> (doublings + 1)) - half)) as usize
+}
+
+/// The highest latency of a count.
+fn highest(place: usize) -> i64 {
+    let (place, half) = (place as u64, FINE / 2);
+    if place < FINE {
+        return place.cast_signed();
+    }
+    let (doublings, rest) = ((place - FINE) / half, (place - FINE) % half);
+    ((u128::from(half + rest + 1) << (doublings + 1)) - 1).try_into().unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -90,7 +138,7 @@ mod tests {
     fn the_recent_part_forgets_and_the_totals_do_not() {
         let mut live = Live::new("w".into());
         for k in 0..100 {
-            live.due();
+            live.due(1);
             live.ended(&record(k * 10_000_000, k * 10_000_000 + k, Outcome::Ok));
         }
         live.ended(&record(0, 1_000_000_000, Outcome::Fail));
@@ -100,5 +148,26 @@ mod tests {
         assert_eq!((stats.recent_p50, stats.recent_p99), (Some(49), Some(98)));
         let later = live.stats(Mono(5_000_000_000));
         assert_eq!((later.ok, later.recent_done, later.recent_p99), (100, 0, None));
+    }
+
+    #[test]
+    fn a_latency_is_counted_to_a_sixty_fourth() {
+        let mut before = 0;
+        for latency in (0..63).flat_map(|bit| [1_u64 << bit, (1 << bit) + (1 << bit) / 3, (2 << bit) - 1]) {
+            let (place, top) = (place(latency), highest(place(latency)).unsigned_abs());
+            assert!(place < COUNTS && place >= before.min(place), "{latency}");
+            assert!(top >= latency && top - latency <= latency / 64, "{latency}: {top}");
+            before = place;
+        }
+    }
+
+    #[test]
+    fn a_high_rate_is_counted_whole() {
+        let mut live = Live::new("w".into());
+        (0..200_000).for_each(|k| live.ended(&record(k * 5_000, k * 5_000 + 1_000_000, Outcome::Ok)));
+        let stats = live.stats(Mono(1_000_999_999));
+        assert_eq!((stats.recent_done, stats.recent_ok), (200_000, 200_000));
+        let p50 = stats.recent_p50.unwrap();
+        assert!((1_000_000..1_016_000).contains(&p50), "{p50}");
     }
 }

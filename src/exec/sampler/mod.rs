@@ -7,6 +7,7 @@
 mod acked;
 mod drive;
 mod endpoint;
+mod engine;
 mod live;
 mod read_back;
 mod schedule;
@@ -15,17 +16,19 @@ mod writers;
 
 pub use endpoint::{EndpointError, endpoint};
 
-use crate::adapters::{AdapterError, ClientSettings, Endpoint, LedgerStore, World};
+use crate::adapters::{AdapterError, Client, ClientSettings, Endpoint, Flights, LedgerStore, World};
+use crate::clock::Clock;
 use crate::event::{OpsMark, ReadBack, StallCause, What};
 use crate::journal::JournalError;
 use crate::journal::ops::OpsWriter;
-use crate::model::{Mono, OpRecord, WorkloadName, WorkloadStats};
+use crate::model::{Action, Mono, OpRecord, Outcome, WorkloadName, WorkloadStats};
 use crate::plan::WorkloadPlan;
 use crate::workloads::WorkloadSpec;
 use drive::{Driver, State};
+use engine::{Engine, Shared};
 use read_back::Fold;
 use schedule::{Lane, Pace, Running, Schedule};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -34,6 +37,10 @@ use tokio_util::task::TaskTracker;
 pub trait OpsSink: Send + Sync {
     /// Takes one operation; does not block for long.
     fn push(&self, record: OpRecord);
+    /// Takes several, in this order; does not block for long.
+    fn push_all(&self, records: &[OpRecord]) {
+        records.iter().for_each(|record| self.push(*record));
+    }
     /// How far the log has got.
     ///
     /// # Errors
@@ -74,11 +81,31 @@ pub fn capacity(rate: f64, timeout: Duration) -> usize {
 
 /// A workload that is opened and, after [`Sampler::start`], running. Dropping it stops its schedule.
 pub struct Sampler {
-    driver: Arc<Driver>,
+    clock: Clock,
+    sink: Arc<dyn OpsSink>,
+    way: Way,
     store: Option<Arc<dyn LedgerStore>>,
     settings: ClientSettings,
+    timeout: Duration,
     paces: Vec<Pace>,
     running: Mutex<Option<Arc<Running>>>,
+}
+
+/// How operations get from the schedule to the service.
+enum Way {
+    /// Each as a task of the runtime, by any client.
+    Tasks(Arc<Driver>),
+    /// All by the thread of the schedule; it has the engine once it is started.
+    Thread(Mutex<Option<Box<Engine>>>, Arc<Shared>),
+}
+
+/// What a way needs besides its client.
+struct Parts<'a> {
+    clock: &'a Clock,
+    plan: &'a WorkloadPlan,
+    settings: &'a ClientSettings,
+    sink: Arc<dyn OpsSink>,
+    recorder: Arc<dyn Recorder>,
 }
 
 impl Sampler {
@@ -94,37 +121,23 @@ impl Sampler {
         ops: impl OpsSink + 'static,
         recorder: Arc<dyn Recorder>,
     ) -> Result<Self, AdapterError> {
-        let opened = world.clients.open(&world.clock, &endpoint, &settings).await?;
-        if let Some(store) = &opened.store {
-            store.prepare().await?;
-        }
-        let deadline = i64::try_from(plan.service.deadline.as_nanos()).unwrap_or(i64::MAX / 4);
-        let read_rate = read_rate(plan);
-        let state = State {
-            writers: writers::Writers::new(settings.writers, deadline),
-            acked: acked::Acked::default(),
-            live: live::Live::new(plan.name.clone()),
-            late: stall::Stalls::new(StallCause::Schedule, plan.rate),
-            starved: stall::Stalls::new(StallCause::Resources, plan.rate),
-            last_unknown: None,
-        };
-        let driver = Driver {
-            clock: world.clock.clone(),
-            runtime: tokio::runtime::Handle::current(),
-            tasks: TaskTracker::new(),
-            client: opened.client,
-            sink: Box::new(ops),
-            recorder,
-            timeout: plan.timeout,
-            deadline,
-            nonce: nonce(&settings, &plan.name),
-            visits: Arc::new(Semaphore::new(capacity(plan.rate, plan.timeout))),
-            reads: Arc::new(Semaphore::new(capacity(read_rate, plan.timeout))),
-            state: Mutex::new(state),
+        let sink: Arc<dyn OpsSink> = Arc::new(ops);
+        let parts = Parts { clock: &world.clock, plan, settings: &settings, sink: Arc::clone(&sink), recorder };
+        let flights = world.clients.flights(&world.clock, &endpoint, &settings)?;
+        let (way, store) = match flights {
+            Some(flights) => (parts.thread(flights), None),
+            None => {
+                let opened = world.clients.open(&world.clock, &endpoint, &settings).await?;
+                if let Some(store) = &opened.store {
+                    store.prepare().await?;
+                }
+                (parts.tasks(opened.client), opened.store)
+            }
         };
         let main = if settings.writers > 0 { Lane::Write } else { Lane::Visit };
-        let paces = vec![Pace::new(main, plan.rate), Pace::new(Lane::Read, read_rate)];
-        Ok(Self { driver: Arc::new(driver), store: opened.store, settings, paces, running: Mutex::new(None) })
+        let paces = vec![Pace::new(main, plan.rate), Pace::new(Lane::Read, read_rate(plan))];
+        let (clock, timeout) = (world.clock.clone(), plan.timeout);
+        Ok(Self { clock, sink, way, store, settings, timeout, paces, running: Mutex::new(None) })
     }
 
     /// From now on operation k is due at `origin` + k/rate. A second call has no effect.
@@ -132,14 +145,22 @@ impl Sampler {
     /// # Errors
     /// When the system gives no thread for the schedule.
     pub fn start(&self, origin: Mono) -> Result<(), AdapterError> {
-        let mut running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if running.is_some() {
             return Ok(());
         }
-        let driver = Arc::clone(&self.driver);
         let schedule = Schedule::new(origin, self.paces.clone());
-        let started = Running::start(self.driver.clock.clone(), schedule, move |due| driver.fire(due))
-            .map_err(|e| AdapterError::Other(format!("start the thread of a schedule: {e}")))?;
+        let started = match &self.way {
+            Way::Tasks(driver) => {
+                let driver = Arc::clone(driver);
+                Running::start(self.clock.clone(), schedule, move |due| driver.fire(due))
+            }
+            Way::Thread(engine, _) => match engine.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some(engine) => engine.start(schedule),
+                None => return Ok(()),
+            },
+        };
+        let started = started.map_err(|e| AdapterError::Other(format!("start the thread of a schedule: {e}")))?;
         *running = Some(Arc::new(started));
         Ok(())
     }
@@ -147,8 +168,11 @@ impl Sampler {
     /// What it says about itself right now.
     #[must_use]
     pub fn stats(&self) -> WorkloadStats {
-        let now = self.driver.clock.mono();
-        self.driver.state().live.stats(now)
+        let now = self.clock.mono();
+        match &self.way {
+            Way::Tasks(driver) => driver.state().live.stats(now),
+            Way::Thread(_, shared) => shared.live().stats(now),
+        }
     }
 
     /// How far the operations log has got.
@@ -156,7 +180,7 @@ impl Sampler {
     /// # Errors
     /// When operations could not be written: the record is no longer complete.
     pub fn mark(&self) -> Result<OpsMark, JournalError> {
-        self.driver.sink.mark()
+        self.sink.mark()
     }
 
     /// Ends the schedule, waits until everything in flight has ended and until the service has had a whole time-out for
@@ -165,13 +189,19 @@ impl Sampler {
     /// # Errors
     /// As [`Sampler::mark`].
     pub async fn stop(&self) -> Result<OpsMark, JournalError> {
-        let running = self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(running) = running {
             running.stop();
             running.ended().await;
         }
-        self.driver.drain().await;
-        self.driver.sink.finish()
+        let last_unknown = match &self.way {
+            Way::Tasks(driver) => driver.drain().await,
+            Way::Thread(_, shared) => shared.last_unknown(),
+        };
+        if let Some(given_up) = last_unknown {
+            self.clock.sleep_until(given_up.after(self.timeout)).await;
+        }
+        self.sink.finish()
     }
 
     /// Is there a ledger to read back?
@@ -190,6 +220,60 @@ impl Sampler {
         store.read_back(&mut |row| fold.row(&row)).await?;
         Ok(fold.finish())
     }
+}
+
+impl Parts<'_> {
+    fn deadline(&self) -> i64 {
+        i64::try_from(self.plan.service.deadline.as_nanos()).unwrap_or(i64::MAX / 4)
+    }
+
+    fn tasks(self, client: Arc<dyn Client>) -> Way {
+        let (plan, deadline) = (self.plan, self.deadline());
+        let state = State {
+            writers: writers::Writers::new(self.settings.writers, deadline),
+            acked: acked::Acked::default(),
+            live: live::Live::new(plan.name.clone()),
+            late: stall::Stalls::new(StallCause::Schedule, plan.rate),
+            starved: stall::Stalls::new(StallCause::Resources, plan.rate),
+            last_unknown: None,
+        };
+        Way::Tasks(Arc::new(Driver {
+            clock: self.clock.clone(),
+            runtime: tokio::runtime::Handle::current(),
+            tasks: TaskTracker::new(),
+            client,
+            sink: self.sink,
+            recorder: self.recorder,
+            timeout: plan.timeout,
+            deadline,
+            nonce: nonce(self.settings, &plan.name),
+            visits: Arc::new(Semaphore::new(capacity(plan.rate, plan.timeout))),
+            reads: Arc::new(Semaphore::new(capacity(read_rate(plan), plan.timeout))),
+            state: Mutex::new(state),
+        }))
+    }
+
+    fn thread(self, flights: Box<dyn Flights>) -> Way {
+        let (plan, deadline) = (self.plan, self.deadline());
+        let shared = Arc::new(Shared::new(live::Live::new(plan.name.clone())));
+        let engine = Engine {
+            clock: self.clock.clone(),
+            flights,
+            sink: self.sink,
+            recorder: self.recorder,
+            shared: Arc::clone(&shared),
+            late: stall::Stalls::new(StallCause::Schedule, plan.rate),
+            starved: stall::Stalls::new(StallCause::Resources, plan.rate),
+            nonce: nonce(self.settings, &plan.name),
+            deadline,
+            capacity: capacity(plan.rate, plan.timeout),
+        };
+        Way::Thread(Mutex::new(Some(Box::new(engine))), shared)
+    }
+}
+
+fn never_sent(due: Mono, done: Mono, action: Action, outcome: Outcome) -> OpRecord {
+    OpRecord { due, sent: due, done, action, outcome, key: None, found: None }
 }
 
 fn read_rate(plan: &WorkloadPlan) -> f64 {

@@ -2,6 +2,7 @@
 //! On the system clock a thread of its own waits with absolute sleeps, because tokio's timers are a millisecond late;
 //! on a simulated clock the same loop is a task. What an operation does when it is due is `drive`'s business.
 
+use crate::adapters::Waker;
 use crate::clock::Clock;
 use crate::model::{Action, Mono};
 use std::sync::Arc;
@@ -100,40 +101,65 @@ impl Schedule {
 pub(super) struct Running {
     stop: Arc<AtomicBool>,
     ended: tokio::sync::watch::Receiver<bool>,
+    waker: Option<Waker>,
+}
+
+/// The other end: the running schedule's own.
+pub(super) struct Stop {
+    asked: Arc<AtomicBool>,
+    end: tokio::sync::watch::Sender<bool>,
+}
+
+impl Stop {
+    /// Shall it stop?
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// It has.
+    pub fn ended(&self) {
+        self.end.send_replace(true);
+    }
 }
 
 impl Running {
+    /// Both ends. `waker` wakes a loop that does not look by itself.
+    pub fn new(waker: Option<Waker>) -> (Self, Stop) {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (end, ended) = tokio::sync::watch::channel(false);
+        (Self { stop: Arc::clone(&stop), ended, waker }, Stop { asked: stop, end })
+    }
+
     /// Starts the loop; `fire` is called for each operation at the moment it is due, never concurrently.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(clock: Clock, schedule: Schedule, fire: impl FnMut(Due) + Send + 'static) -> std::io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (end, ended) = tokio::sync::watch::channel(false);
-        let asked = Arc::clone(&stop);
+        let (running, stop) = Self::new(None);
         match clock {
             Clock::System | Clock::Continuing(_) => {
                 std::thread::Builder::new().name("schedule".to_owned()).spawn(move || {
-                    run_on_thread(&clock, schedule, &asked, fire);
-                    end.send_replace(true);
+                    run_on_thread(&clock, schedule, &stop, fire);
+                    stop.ended();
                 })?;
             }
             Clock::Simulated(_) => {
                 tokio::spawn(async move {
-                    run_on_task(&clock, schedule, &asked, fire).await;
-                    end.send_replace(true);
+                    run_on_task(&clock, schedule, &stop, fire).await;
+                    stop.ended();
                 });
             }
         }
-        Ok(Self { stop, ended })
+        Ok(running)
     }
 
     /// Nothing becomes due any more.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+        self.waker.iter().for_each(Waker::wake);
     }
 
-    /// Waits until the loop has ended; it does within `LOOK` of [`Running::stop`].
+    /// Waits until the loop has ended; it does within `LOOK` of [`Running::stop`], or when nothing is in flight any more.
     pub async fn ended(&self) {
         let mut ended = self.ended.clone();
         // An error means that the sender is gone, so the loop is too.
@@ -147,11 +173,11 @@ impl Drop for Running {
     }
 }
 
-fn run_on_thread(clock: &Clock, mut schedule: Schedule, stop: &AtomicBool, mut fire: impl FnMut(Due)) {
+fn run_on_thread(clock: &Clock, mut schedule: Schedule, stop: &Stop, mut fire: impl FnMut(Due)) {
     clock.sharpen_this_thread();
     while let Some(due) = schedule.peek() {
         clock.block_until(due.at.min(clock.mono().after(LOOK)));
-        if stop.load(Ordering::Relaxed) {
+        if stop.is_asked() {
             return;
         }
         if clock.mono() >= due.at {
@@ -161,10 +187,10 @@ fn run_on_thread(clock: &Clock, mut schedule: Schedule, stop: &AtomicBool, mut f
     }
 }
 
-async fn run_on_task(clock: &Clock, mut schedule: Schedule, stop: &AtomicBool, mut fire: impl FnMut(Due)) {
+async fn run_on_task(clock: &Clock, mut schedule: Schedule, stop: &Stop, mut fire: impl FnMut(Due)) {
     while let Some(due) = schedule.peek() {
         clock.sleep_until(due.at.min(clock.mono().after(LOOK))).await;
-        if stop.load(Ordering::Relaxed) {
+        if stop.is_asked() {
             return;
         }
         if clock.mono() >= due.at {
