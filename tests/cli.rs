@@ -9,6 +9,8 @@ mod answers;
 mod disk;
 #[path = "cli/drill.rs"]
 mod drill;
+#[path = "cli/export.rs"]
+mod export;
 #[path = "cli/held.rs"]
 mod held;
 #[path = "cli/repeated.rs"]

@@ -61,9 +61,7 @@ pub fn sample(dir: &Path) -> Result<Sample, Complaint> {
 }
 
 fn analysed(dir: &Path) -> Result<(Record, Analysis), Complaint> {
-    let stored = journal::read(dir).map_err(|e| {
-        Complaint::new(Exit::Usage, e.to_string()).mend("the folder of a run, such as reports/quickstart/20261121T…")
-    })?;
+    let stored = read(dir)?;
     if !matches!(stored.events.first().map(|event| &event.what), Some(What::RunStarted(_))) {
         let what = format!("the record in {} has no start: nothing can be said about that run", dir.display());
         return Err(Complaint::new(Exit::Internal, what));
@@ -71,6 +69,16 @@ fn analysed(dir: &Path) -> Result<(Record, Analysis), Complaint> {
     let record = record(stored);
     let analysis = analysis::analyze(&record);
     Ok((record, analysis))
+}
+
+/// Reads the record in a run's folder.
+///
+/// # Errors
+/// When the folder holds none.
+pub fn read(dir: &Path) -> Result<Stored, Complaint> {
+    journal::read(dir).map_err(|e| {
+        Complaint::new(Exit::Usage, e.to_string()).mend("the folder of a run, such as reports/quickstart/20261121T…")
+    })
 }
 
 fn record(stored: Stored) -> Record {

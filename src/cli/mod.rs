@@ -7,6 +7,7 @@ mod completions;
 mod doctor;
 mod evidence;
 mod exit;
+mod export;
 mod files;
 mod guardian;
 mod helper;
@@ -63,6 +64,8 @@ enum Command {
     Analyze(analyze::Args),
     /// Say what several runs of a drill measured together, and what may be concluded from them
     Stats(stats::Args),
+    /// Write a run's operations as a table: CSV or Parquet
+    Export(export::Args),
     /// Say which runs may have left a fault open
     Status(status::Args),
     /// Heal what runs left open
@@ -135,6 +138,7 @@ impl Command {
             Self::Plan(args) => plan::run(&args, terminal),
             Self::Analyze(args) => analyze::run(&args, terminal),
             Self::Stats(args) => stats::run(&args, terminal),
+            Self::Export(args) => export::run(&args, terminal),
             Self::Status(args) => status::run(&args, terminal),
             Self::Recover(args) => recover::run(&args, terminal),
             Self::InstallRecovery(args) => install_recovery::run(&args, terminal),

@@ -2,6 +2,7 @@
 //! figures are worded in [`words`]; nothing here measures or judges.
 
 mod data;
+pub mod export;
 mod html;
 mod json;
 mod junit;
