@@ -7,6 +7,8 @@
 mod command;
 #[path = "clients/kv.rs"]
 mod kv;
+#[path = "clients/lines.rs"]
+mod lines;
 #[path = "clients/stalls.rs"]
 mod stalls;
 #[path = "clients/visits.rs"]

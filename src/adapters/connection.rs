@@ -1,7 +1,8 @@
 //! One HTTP/1.1 connection that a workload's client holds in its own hands: it knows whether a request can have reached
 //! the service, and nothing of it goes on once it is dropped. Which connection is used when is the clients' business.
 
-use super::AdapterError;
+use super::names::look_up;
+use super::{AdapterError, HttpVersion, Line, tls};
 use futures_util::future::{Either, select};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -14,11 +15,13 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// SYN retries come after 1, 3, 7 … seconds: a connect that waits for one would only measure the kernel's patience.
 pub(super) const CONNECT: Duration = Duration::from_millis(900);
@@ -36,45 +39,76 @@ pub(super) enum Failure {
     Undecided(String),
 }
 
-/// Where a service is, from its URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where a service is, from its URL, and how it is reached.
+#[derive(Clone)]
 pub(super) struct Site {
     host: String,
     port: u16,
-    tls: Tls,
     header: HeaderValue,
+    tls: Option<Tls>,
+    line: Line,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tls {
-    Plain,
-    Encrypted,
+/// How it speaks TLS.
+#[derive(Clone)]
+struct Tls {
+    connector: TlsConnector,
+    name: ServerName<'static>,
 }
 
 impl Site {
     /// From a URL, whose path is left aside.
     ///
     /// # Errors
-    /// When it is no http or https URL; the text holds no user and no query.
-    pub fn of(url: &Uri) -> Result<Self, AdapterError> {
+    /// When it is no http or https URL, or the certificates that it trusts cannot be read; the text holds no user and no
+    /// query.
+    pub fn of(url: &Uri, line: &Line) -> Result<Self, AdapterError> {
         let wrong = |why: &str| AdapterError::Other(format!("the URL of a workload {why}"));
         let host = url.host().ok_or_else(|| wrong("has no host"))?;
-        let (tls, port) = match url.scheme_str() {
-            Some("http") => (Tls::Plain, 80),
-            Some("https") => (Tls::Encrypted, 443),
-            _ => return Err(wrong("must begin with http:// or https://")),
-        };
         let shown = url.port_u16().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         let header = HeaderValue::from_str(&shown).map_err(|_| wrong("has a host that is no header value"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { host, port: url.port_u16().unwrap_or(port), tls, header })
+        let (tls, port) = match url.scheme_str() {
+            Some("http") => (None, 80),
+            Some("https") => (Some(Tls::new(&host, line)?), 443),
+            _ => return Err(wrong("must begin with http:// or https://")),
+        };
+        Ok(Self { host, port: url.port_u16().unwrap_or(port), header, tls, line: line.clone() })
+    }
+}
+
+impl Tls {
+    fn new(host: &str, line: &Line) -> Result<Self, AdapterError> {
+        let mut config = tls::config(&tls::Trust::Roots(line.ca.clone()))?;
+        let protocol: &[u8] = if line.version == HttpVersion::Two { b"h2" } else { b"http/1.1" };
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let name = line.server_name.clone().unwrap_or_else(|| host.to_owned());
+        let wrong = AdapterError::Other(format!("`{name}` is no name of a server"));
+        let name = ServerName::try_from(name).map_err(|_| wrong)?;
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
     }
 }
 
 impl Site {
-    /// Where it is, without encryption; none if it speaks with encryption.
+    /// Where it is, if it speaks HTTP/1 without encryption.
     pub fn plain(&self) -> Option<(&str, u16)> {
-        (self.tls == Tls::Plain).then_some((self.host.as_str(), self.port))
+        (self.tls.is_none() && self.line.version == HttpVersion::One).then_some((self.host.as_str(), self.port))
+    }
+
+    /// Which HTTP it speaks.
+    pub fn version(&self) -> HttpVersion {
+        self.line.version
+    }
+
+    /// Who is asked for its name.
+    pub fn resolver(&self) -> Option<&str> {
+        self.line.resolver.as_deref()
+    }
+
+    /// The whole URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{path}", self.header.to_str().unwrap_or_default())
     }
 
     /// What the header `host` says.
@@ -132,8 +166,10 @@ pub(super) struct Connection {
 impl Connection {
     /// Resolves the name anew and connects, within `limit` and 900 ms.
     pub async fn open(site: &Site, limit: Duration) -> Result<Self, Failure> {
-        let connect = tokio::time::timeout(limit.min(CONNECT), connect(site)).await;
-        connect.map_err(|_| Failure::NotSent("connect: no answer in time".to_owned()))?
+        match to(site, limit).await? {
+            Stream::Plain(stream) => Self::over(stream, site).await,
+            Stream::Encrypted(stream) => Self::over(*stream, site).await,
+        }
     }
 
     async fn over(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, site: &Site) -> Result<Self, Failure> {
@@ -158,14 +194,7 @@ impl Connection {
         let (sender, driver) = (&mut self.sender, self.driver.take());
         let work = async {
             let response = sender.send_request(request).await.map_err(failed)?;
-            let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            let mut body = Vec::new();
-            pieces(response, |piece| {
-                body.extend_from_slice(piece);
-                if body.len() > BODY { Err(Failure::Undecided("an oversized answer".to_owned())) } else { Ok(()) }
-            })
-            .await?;
-            Ok(Reply { status, headers, body })
+            reply(response).await
         };
         let (result, driver) = together(driver, work).await;
         self.driver = driver;
@@ -219,6 +248,18 @@ async fn together<T>(
     }
 }
 
+/// Reads an answer to its end.
+pub(super) async fn reply(response: Response<Incoming>) -> Result<Reply, Failure> {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let mut body = Vec::new();
+    pieces(response, |piece| {
+        body.extend_from_slice(piece);
+        if body.len() > BODY { Err(Failure::Undecided("an oversized answer".to_owned())) } else { Ok(()) }
+    })
+    .await?;
+    Ok(Reply { status, headers, body })
+}
+
 async fn pieces(
     response: Response<Incoming>,
     mut each: impl FnMut(&[u8]) -> Result<(), Failure>,
@@ -232,33 +273,56 @@ async fn pieces(
     Ok(())
 }
 
-fn failed(error: hyper::Error) -> Failure {
+/// What an error of an exchange says about the request.
+pub(super) fn failed(error: hyper::Error) -> Failure {
     // Cancelled means that the request never left hyper's queue.
     if error.is_canceled() { Failure::NotSent(error.to_string()) } else { Failure::Undecided(error.to_string()) }
 }
 
-async fn connect(site: &Site) -> Result<Connection, Failure> {
-    let stream = TcpStream::connect((site.host.as_str(), site.port)).await.map_err(not_connected)?;
-    // Without these it is only slower, or keeps its port for a while.
-    let _slower = stream.set_nodelay(true);
-    let _port_kept = stream.set_zero_linger();
-    match site.tls {
-        Tls::Plain => Connection::over(stream, site).await,
-        Tls::Encrypted => {
-            let name = ServerName::try_from(site.host.clone()).map_err(|e| Failure::NotSent(e.to_string()))?;
-            let stream = encryption()?.connect(name, stream).await.map_err(|e| Failure::NotSent(e.to_string()))?;
-            Connection::over(stream, site).await
-        }
-    }
+/// A way to a service.
+pub(super) enum Stream {
+    /// In the clear.
+    Plain(TcpStream),
+    /// By TLS.
+    Encrypted(Box<TlsStream<TcpStream>>),
 }
 
-fn encryption() -> Result<tokio_rustls::TlsConnector, Failure> {
-    static CONFIG: OnceLock<Result<Arc<rustls::ClientConfig>, String>> = OnceLock::new();
-    let config = CONFIG.get_or_init(|| {
-        let trust = super::tls::Trust::Roots(None);
-        super::tls::config(&trust).map(Arc::new).map_err(|e| e.to_string())
-    });
-    config.clone().map(tokio_rustls::TlsConnector::from).map_err(Failure::Resources)
+/// Connects within `limit` and 900 ms.
+pub(super) async fn to(site: &Site, limit: Duration) -> Result<Stream, Failure> {
+    let connect = tokio::time::timeout(limit.min(CONNECT), connect(site)).await;
+    connect.map_err(|_| Failure::NotSent("connect: no answer in time".to_owned()))?
+}
+
+async fn connect(site: &Site) -> Result<Stream, Failure> {
+    let stream = dial(&site.host, site.port, site.resolver()).await.map_err(not_connected)?;
+    let Some(tls) = &site.tls else { return Ok(Stream::Plain(stream)) };
+    let not_sent = |why: String| Failure::NotSent(why);
+    let stream = tls.connector.connect(tls.name.clone(), stream).await.map_err(|e| not_sent(e.to_string()))?;
+    let agreed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    if site.version() == HttpVersion::Two && !agreed {
+        return Err(not_sent("the service does not speak HTTP/2".to_owned()));
+    }
+    Ok(Stream::Encrypted(Box::new(stream)))
+}
+
+/// Looks the name up anew, and connects to the first of its addresses that answers.
+///
+/// # Errors
+/// The last one's.
+pub(super) async fn dial(host: &str, port: u16, resolver: Option<&str>) -> io::Result<TcpStream> {
+    let mut failed = io::Error::other(format!("{host} has no address"));
+    for address in look_up(host, port, resolver).await? {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // Without these it is only slower, or keeps its port for a while.
+                let _slower = stream.set_nodelay(true);
+                let _port_kept = stream.set_zero_linger();
+                return Ok(stream);
+            }
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 /// Nothing was sent; was it for want of descriptors or ports?
@@ -285,7 +349,7 @@ mod tests {
     }
 
     fn site(listener: &TcpListener) -> Site {
-        Site::of(&format!("http://{}/x", listener.local_addr().unwrap()).parse().unwrap()).unwrap()
+        Site::of(&format!("http://{}/x", listener.local_addr().unwrap()).parse().unwrap(), &Line::default()).unwrap()
     }
 
     /// Answers each connection once with `text`, then closes it.
@@ -343,7 +407,7 @@ mod tests {
 
     #[test]
     fn a_site_needs_a_scheme_and_a_host() {
-        let site = |url: &str| Site::of(&url.parse().unwrap()).map(|s| (s.host, s.port));
+        let site = |url: &str| Site::of(&url.parse().unwrap(), &Line::default()).map(|s| (s.host, s.port));
         assert_eq!(site("http://a/x"), Ok(("a".to_owned(), 80)));
         assert_eq!(site("https://[::1]:8/x"), Ok(("::1".to_owned(), 8)));
         assert!(site("ftp://a/").is_err() && site("/x").is_err());

@@ -3,7 +3,7 @@
 
 use super::connection::{Connection, Failure, Message, Reply, Site};
 use super::visit::{Pool, retry};
-use super::{Act, AdapterError, Client, ClientSettings, Done, Fut, LedgerStore, Opened, Operation, Row};
+use super::{Act, AdapterError, Client, ClientSettings, Done, Fut, LedgerStore, Line, Opened, Operation, Row};
 use crate::clock::Clock;
 use crate::model::{ClientBehaviour, Found, Key, Outcome};
 use crate::workloads::payload;
@@ -41,7 +41,7 @@ pub(super) fn open(clock: &Clock, url: &str, settings: &ClientSettings) -> Resul
     let uri: Uri = url.parse().map_err(|_| AdapterError::Other("the URL of a ledger is not valid".to_owned()))?;
     let kv = Arc::new(Kv {
         clock: clock.clone(),
-        site: Site::of(&uri)?,
+        site: Site::of(&uri, &Line::default())?,
         path: format!("{}/ledger/{}", uri.path().trim_end_matches('/'), settings.run),
         settings: settings.clone(),
         writers: (0..settings.writers).map(|_| Mutex::new(None)).collect(),

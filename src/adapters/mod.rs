@@ -29,6 +29,7 @@ mod helpers;
 pub mod network;
 mod vault;
 
+mod caller;
 mod clients;
 mod command;
 mod command_client;
@@ -37,7 +38,9 @@ mod control;
 mod expectation;
 mod flights;
 mod http;
+mod http2;
 mod kv;
+mod names;
 mod process;
 mod system;
 mod tcp;
@@ -421,6 +424,19 @@ pub enum Endpoint {
         status: Vec<u16>,
         /// The body must contain this; `{nonce}` stands for the visit's number.
         contains: Option<String>,
+        /// How it is reached.
+        line: Line,
+    },
+    /// A port to talk to.
+    Tcp {
+        /// `HOST:PORT`.
+        address: String,
+        /// What is sent; `{nonce}` stands for the visit's number.
+        send: Option<String>,
+        /// What the answer must contain, `{nonce}` likewise; without it there is no answer to wait for.
+        expect: Option<String>,
+        /// `HOST:PORT` of a resolver that is asked for the name.
+        resolver: Option<String>,
     },
     /// Connect (and for PostgreSQL: `select 1`) with a fresh connection; the probe that a ledger brings along.
     PostgresProbe {
@@ -432,6 +448,29 @@ pub enum Endpoint {
         /// The program.
         command: Command,
     },
+}
+
+/// How an HTTP service is reached, apart from its URL.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Line {
+    /// Which HTTP.
+    pub version: HttpVersion,
+    /// A PEM file with the certificates that are trusted; those of the machine if not given.
+    pub ca: Option<String>,
+    /// The name that the service's certificate must have; the URL's host if not given.
+    pub server_name: Option<String>,
+    /// `HOST:PORT` of a resolver that is asked for names; as the machine does it if not given.
+    pub resolver: Option<String>,
+}
+
+/// A version of HTTP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.1.
+    #[default]
+    One,
+    /// HTTP/2: agreed by ALPN over TLS, agreed beforehand in the clear.
+    Two,
 }
 
 /// What a client must know besides its endpoint.

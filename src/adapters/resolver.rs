@@ -189,7 +189,11 @@ impl Resolvers for SystemResolvers {
     }
 }
 
-async fn question(listen: &str, name: &str, like: IpAddr) -> std::io::Result<Resolved> {
+/// Asks a resolver for a name's addresses of one kind.
+///
+/// # Errors
+/// When it cannot be asked, or its answer is none.
+pub(super) async fn question(listen: &str, name: &str, like: IpAddr) -> std::io::Result<Resolved> {
     let address: SocketAddr = listen.parse().map_err(std::io::Error::other)?;
     let from = if address.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
     let socket = UdpSocket::bind(from).await?;

@@ -1,9 +1,10 @@
 //! Visits of a page over HTTP: with a new connection each time, with kept ones, or tried again with back-off.
 //! A visit is ok only if status and body are as expected; a nonce in them tells an answer from a cache's.
 
-use super::connection::{Connection, Failure, Message, Site, headers};
+use super::connection::{Connection, Failure, Message, Reply, Site, headers};
 use super::expectation::{Expectation, Numbered};
-use super::{Act, AdapterError, Client, ClientSettings, Done, Fut, Operation, Request};
+use super::http2::Connection2;
+use super::{Act, AdapterError, Client, ClientSettings, Done, Fut, HttpVersion, Line, Operation, Request};
 use crate::clock::Clock;
 use crate::model::{ClientBehaviour, Mono, Outcome, RetryPolicy};
 use hyper::body::Bytes;
@@ -117,7 +118,7 @@ impl Page {
     ///
     /// # Errors
     /// When URL, method or headers are not valid.
-    pub fn of(request: &Request, status: &[u16], contains: Option<&str>) -> Result<Self, AdapterError> {
+    pub fn of(request: &Request, status: &[u16], contains: Option<&str>, line: &Line) -> Result<Self, AdapterError> {
         // The nonce's place must survive the URL's grammar.
         let url: Uri = request.url.replace("{nonce}", "0").parse().map_err(|_| wrong_url())?;
         let method = Method::from_bytes(request.method.as_bytes())
@@ -126,7 +127,7 @@ impl Page {
         let path = request.url.split_once("://").and_then(|(_, rest)| rest.find(['/', '?']).map(|at| &rest[at..]));
         let path = path.and_then(|p| p.split('#').next()).unwrap_or("/");
         Ok(Self {
-            site: Site::of(&url)?,
+            site: Site::of(&url, line)?,
             path: if path.starts_with('?') { format!("/{path}") } else { path.to_owned() },
             message: Message { method, headers: headers(&request.headers)?, body },
             expectation: Expectation::new(status, contains),
@@ -150,6 +151,8 @@ pub(super) struct Visitor {
     behaviour: ClientBehaviour,
     timeout: Duration,
     pool: Pool,
+    /// With HTTP/2, the one connection on which everything goes.
+    shared: Mutex<Option<Connection2>>,
 }
 
 impl Visitor {
@@ -162,31 +165,58 @@ impl Visitor {
             behaviour: settings.behaviour.clone(),
             timeout: settings.timeout,
             pool: Pool::new((settings.rate * settings.timeout.as_secs_f64()).ceil() as usize + 1),
+            shared: Mutex::new(None),
         })
     }
 
     async fn attempt(&self, number: u64, limit: Duration) -> Outcome {
-        let site = &self.page.site;
+        let mut path = Vec::new();
+        self.path.write(number, &mut path);
+        let path = String::from_utf8_lossy(&path);
         let exchange = async {
-            let mut connection = match self.behaviour {
-                ClientBehaviour::Fresh => Connection::open(site, limit).await?,
-                ClientBehaviour::Pooled | ClientBehaviour::Retrying(_) => self.pool.take(site, limit).await?,
-            };
-            let mut path = Vec::new();
-            self.path.write(number, &mut path);
-            let reply = connection.exchange(&String::from_utf8_lossy(&path), self.page.message.clone()).await?;
-            Ok::<_, Failure>((connection, reply))
+            match self.page.site.version() {
+                HttpVersion::One => self.alone(&path, limit).await,
+                HttpVersion::Two => self.among_others(&path, limit).await,
+            }
         };
         match tokio::time::timeout(limit, exchange).await {
             Err(_) => Failure::Undecided("no answer in time".to_owned()).outcome(),
             Ok(Err(failure)) => failure.outcome(),
-            Ok(Ok((connection, reply))) => {
-                if self.behaviour != ClientBehaviour::Fresh {
-                    self.pool.give(connection);
-                }
-                self.page.expectation.outcome(reply.status, &reply.body, number)
-            }
+            Ok(Ok(reply)) => self.page.expectation.outcome(reply.status, &reply.body, number),
         }
+    }
+
+    /// On a connection that nobody else uses at the same time.
+    async fn alone(&self, path: &str, limit: Duration) -> Result<Reply, Failure> {
+        let site = &self.page.site;
+        let mut connection = match self.behaviour {
+            ClientBehaviour::Fresh => Connection::open(site, limit).await?,
+            ClientBehaviour::Pooled | ClientBehaviour::Retrying(_) => self.pool.take(site, limit).await?,
+        };
+        let reply = connection.exchange(path, self.page.message.clone()).await?;
+        if self.behaviour != ClientBehaviour::Fresh {
+            self.pool.give(connection);
+        }
+        Ok(reply)
+    }
+
+    /// On the connection that all use at the same time, unless each has its own.
+    async fn among_others(&self, path: &str, limit: Duration) -> Result<Reply, Failure> {
+        let site = &self.page.site;
+        let shared = || self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = shared().clone().filter(|kept| self.behaviour != ClientBehaviour::Fresh && kept.is_open());
+        let connection = match kept {
+            Some(kept) => kept,
+            None => {
+                // Those who come meanwhile open one too: nobody waits for another's attempt.
+                let new = Connection2::open(site, limit).await?;
+                if self.behaviour != ClientBehaviour::Fresh {
+                    *shared() = Some(new.clone());
+                }
+                new
+            }
+        };
+        connection.exchange(site, path, self.page.message.clone()).await
     }
 }
 

@@ -202,6 +202,7 @@ fn workload(w: &WorkloadPlan) -> String {
         (Some(ledger), _) => format!("availability probe of {ledger}"),
         (None, WorkloadSpec::Ledger(l)) => format!("ledger in {} with {} writers", l.target, l.writers),
         (None, WorkloadSpec::Http(h)) => format!("{} {}", h.method, h.url),
+        (None, WorkloadSpec::Tcp(t)) => format!("talk to {}", t.address),
         (None, WorkloadSpec::Command(c)) => format!("command {}", crate::model::RunSpec::Command(c.command())),
     };
     let client = match w.client {

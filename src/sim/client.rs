@@ -261,7 +261,7 @@ impl Clients for SimClients {
                 let store = Arc::new(SimStore { cluster, run: settings.run.clone(), payload });
                 Ok(Opened { client, store: Some(store) })
             }
-            Endpoint::Http { .. } => Ok(Opened { client, store: None }),
+            Endpoint::Http { .. } | Endpoint::Tcp { .. } => Ok(Opened { client, store: None }),
             _ => Err(AdapterError::Missing("such a client is not simulated".to_owned())),
         };
         Box::pin(std::future::ready(opened))

@@ -100,9 +100,47 @@ pub struct HttpVisits {
     /// What counts as ok; any 2xx if not given. A body comparison may only be `contains`.
     #[serde(default)]
     pub expect: HttpExpect,
+    /// 1 or 2; 1 if not given. With https the server must agree to it, with http it must speak it from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u8>,
+    /// A PEM file with the certificates that are trusted; those of the machine if not given. A relative path is relative
+    /// to the playbook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Template>,
+    /// The name that the certificate must have; the host of the URL if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<Template>,
+    /// `ADDRESS:PORT` of a resolver that is asked for the host; as the machine does it if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<Template>,
     /// Visits a second.
     pub rate: Rate,
     /// A visit is given up after this; 5s if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Dur>,
+    /// How its client behaves; `fresh` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientSpec>,
+}
+
+/// Talks to a TCP port.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TcpTalks {
+    /// `HOST:PORT`.
+    pub address: Template,
+    /// What is sent; `{nonce}` in it is replaced by a number that is different for each operation. Nothing if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send: Option<Template>,
+    /// What the answer must contain, `{nonce}` likewise; if not given, connecting and sending is enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Template>,
+    /// `ADDRESS:PORT` of a resolver that is asked for the host; as the machine does it if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<Template>,
+    /// Operations a second.
+    pub rate: Rate,
+    /// An operation is given up after this; 5s if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Dur>,
     /// How its client behaves; `fresh` if not given.
@@ -158,6 +196,8 @@ pub enum WorkloadSpec {
     Ledger(Ledger),
     /// `http`
     Http(HttpVisits),
+    /// `tcp`
+    Tcp(TcpTalks),
     /// `command`
     Command(CommandClient),
 }
@@ -169,6 +209,7 @@ impl WorkloadSpec {
         match self {
             Self::Ledger(_) => "ledger",
             Self::Http(_) => "http",
+            Self::Tcp(_) => "tcp",
             Self::Command(_) => "command",
         }
     }
@@ -183,6 +224,12 @@ pub const KINDS: &[KindInfo] = &[
         schema: || schemars::schema_for!(Ledger),
     },
     KindInfo { kind: "http", summary: "visits a page", note: "", schema: || schemars::schema_for!(HttpVisits) },
+    KindInfo {
+        kind: "tcp",
+        summary: "talks to a TCP port: connects, sends, expects",
+        note: "",
+        schema: || schemars::schema_for!(TcpTalks),
+    },
     KindInfo {
         kind: "command",
         summary: "drives a program of yours over a line-JSON protocol",

@@ -9,7 +9,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on says where")]
 
-use blackstart::adapters::{ClientSettings, Endpoint, Request, World};
+use blackstart::adapters::{ClientSettings, Endpoint, Line, Request, World};
 use blackstart::clock::Clock;
 use blackstart::event::What;
 use blackstart::exec::sampler::{Recorder, Sampler};
@@ -118,7 +118,8 @@ async fn ours(url: &str, behaviour: ClientBehaviour, rate: f64, lasting: Duratio
         body: None,
         timeout: plan.timeout,
     };
-    let endpoint = Endpoint::Http { request, status: vec![200], contains: Some("is up".to_owned()) };
+    let endpoint =
+        Endpoint::Http { request, status: vec![200], contains: Some("is up".to_owned()), line: Line::default() };
     let ops = OpsWriter::create(dir.path(), &plan.name).unwrap();
     let sampler = Sampler::open(&World::system(), &plan, endpoint, settings, ops, Arc::new(Quiet)).await.unwrap();
     let (before, origin) = (cpu(UsageWho::RUSAGE_SELF), Clock::System.mono().after(Duration::from_millis(20)));
@@ -290,7 +291,7 @@ async fn ours_unread(url: &str, rate: f64, lasting: Duration) -> u64 {
     };
     let headers = std::collections::BTreeMap::new();
     let request = Request { method: "GET".to_owned(), url: url.to_owned(), headers, body: None, timeout: plan.timeout };
-    let endpoint = Endpoint::Http { request, status: vec![200], contains: None };
+    let endpoint = Endpoint::Http { request, status: vec![200], contains: None, line: Line::default() };
     let ops = OpsWriter::create(dir.path(), &plan.name).unwrap();
     let sampler = Sampler::open(&World::system(), &plan, endpoint, settings, ops, Arc::new(Quiet)).await.unwrap();
     let origin = Clock::System.mono().after(Duration::from_millis(20));

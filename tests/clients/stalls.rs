@@ -1,7 +1,7 @@
 //! Whole workloads of visits on this machine's clock: what their schedule makes of a service that stands still, that
 //! never answers, or that is not there.
 
-use blackstart::adapters::{ClientSettings, Endpoint, Request, World, allow_descriptors};
+use blackstart::adapters::{ClientSettings, Endpoint, Line, Request, World, allow_descriptors};
 use blackstart::clock::Clock;
 use blackstart::event::{OpsMark, What};
 use blackstart::exec::sampler::{OpsSink, Recorder, Sampler};
@@ -88,7 +88,7 @@ async fn open(url: &str, plan: &WorkloadPlan) -> (Sampler, Memory) {
         rate: plan.rate,
     };
     let request = Request { method: "GET".into(), url: url.to_owned(), headers: BTreeMap::new(), body: None, timeout };
-    let endpoint = Endpoint::Http { request, status: vec![], contains: None };
+    let endpoint = Endpoint::Http { request, status: vec![], contains: None, line: Line::default() };
     let recorder = Arc::new(memory.clone());
     let sampler = Sampler::open(&World::system(), plan, endpoint, settings, memory.clone(), recorder).await;
     (sampler.unwrap(), memory)

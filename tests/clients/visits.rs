@@ -6,7 +6,9 @@ use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::serve::ListenerExt;
-use blackstart::adapters::{Act, Client, ClientSettings, Done, Endpoint, Flights, Fut, Operation, Request, World};
+use blackstart::adapters::{
+    Act, Client, ClientSettings, Done, Endpoint, Flights, Fut, Line, Operation, Request, World,
+};
 use blackstart::clock::Clock;
 use blackstart::model::{ClientBehaviour, Outcome, RetryPolicy};
 use std::collections::BTreeMap;
@@ -46,12 +48,12 @@ async fn site() -> Site {
 
 /// The client that is driven by tasks, or the one that the thread of a schedule drives, if it has one for this.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+pub enum Way {
     Tasks,
     Thread,
 }
 
-const WAYS: [Way; 2] = [Way::Tasks, Way::Thread];
+pub const WAYS: [Way; 2] = [Way::Tasks, Way::Thread];
 
 /// What the thread of a schedule does, for one operation at a time.
 struct Alone(Arc<Mutex<Box<dyn Flights>>>);
@@ -77,12 +79,12 @@ impl Client for Alone {
     }
 }
 
-fn endpoint(url: &str, contains: Option<&str>, timeout: Duration) -> Endpoint {
+pub fn endpoint(url: &str, contains: Option<&str>, timeout: Duration, line: Line) -> Endpoint {
     let request = Request { method: "GET".into(), url: url.to_owned(), headers: BTreeMap::new(), body: None, timeout };
-    Endpoint::Http { request, status: vec![], contains: contains.map(str::to_owned) }
+    Endpoint::Http { request, status: vec![], contains: contains.map(str::to_owned), line }
 }
 
-async fn client(way: Way, endpoint: &Endpoint, settings: &ClientSettings) -> Arc<dyn Client> {
+pub async fn client(way: Way, endpoint: &Endpoint, settings: &ClientSettings) -> Arc<dyn Client> {
     let world = World::system();
     match way {
         Way::Tasks => world.clients.open(&Clock::System, endpoint, settings).await.unwrap().client,
@@ -100,10 +102,10 @@ async fn visitor(
     behaviour: ClientBehaviour,
     timeout: Duration,
 ) -> Arc<dyn Client> {
-    client(way, &endpoint(url, contains, timeout), &settings(behaviour, timeout)).await
+    client(way, &endpoint(url, contains, timeout, Line::default()), &settings(behaviour, timeout)).await
 }
 
-async fn visit(client: &dyn Client, number: u64) -> Outcome {
+pub async fn visit(client: &dyn Client, number: u64) -> Outcome {
     act(client, Act::Visit(number)).await.outcome
 }
 
@@ -198,9 +200,12 @@ async fn large_requests_and_large_answers_pass_whole() {
     let body = format!("{}the end", "x".repeat(1_000_000));
     for way in WAYS {
         for behaviour in [ClientBehaviour::Fresh, ClientBehaviour::Pooled] {
-            let Endpoint::Http { mut request, status, .. } = endpoint(&url, None, PATIENCE) else { unreachable!() };
+            let Endpoint::Http { mut request, status, .. } = endpoint(&url, None, PATIENCE, Line::default()) else {
+                unreachable!()
+            };
             (request.method, request.body) = ("POST".to_owned(), Some(body.clone().into_bytes()));
-            let endpoint = Endpoint::Http { request, status, contains: Some("xthe end".to_owned()) };
+            let endpoint =
+                Endpoint::Http { request, status, contains: Some("xthe end".to_owned()), line: Line::default() };
             let client = client(way, &endpoint, &settings(behaviour, PATIENCE)).await;
             assert_eq!((visit(&*client, 0).await, visit(&*client, 1).await), (Outcome::Ok, Outcome::Ok), "{way:?}");
         }

@@ -1,19 +1,21 @@
 //! Operations in flight with nothing between a schedule and the network: non-blocking sockets that belong to the thread
 //! of the schedule, without a runtime, a task or a wake-up of another thread for an operation.
-//! `poll` waits, `wire` carries operations over connections, `http1` says what is said on them. When
+//! `poll` waits, `wire` carries operations over connections, `http1` and `talk` say what is said on them. When
 //! operations are due, and how many may be in flight, is the sampler's business.
 
 mod http1;
 mod names;
 mod poll;
 mod slots;
+mod talk;
 mod wire;
 
 pub use poll::Waker;
 
 pub(super) use http1::Http1;
 pub(super) use names::Place;
-pub(super) use wire::{Behaviour, Talk, Wire};
+pub(super) use talk::Talking;
+pub(super) use wire::{Behaviour, End, Heard, Talk, Wire};
 
 use super::{Done, Operation};
 use crate::model::Mono;

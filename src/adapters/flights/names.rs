@@ -3,6 +3,7 @@
 
 use super::poll::Waker;
 use super::slots::Token;
+use crate::adapters::names::look_up;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,8 @@ pub(in crate::adapters) struct Place {
     port: u16,
     /// For an address there is nothing to look up.
     address: Option<SocketAddr>,
+    /// Names are asked for here; as the machine does it if not given.
+    resolver: Option<String>,
     runtime: Handle,
     lookups: Arc<Semaphore>,
     found: Arc<Mutex<Vec<Found>>>,
@@ -29,11 +32,12 @@ pub(in crate::adapters) struct Place {
 
 impl Place {
     /// Call it inside a runtime.
-    pub fn new(host: &str, port: u16) -> Self {
+    pub fn new(host: &str, port: u16, resolver: Option<&str>) -> Self {
         Self {
             host: host.to_owned(),
             port,
             address: host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port)),
+            resolver: resolver.map(str::to_owned),
             runtime: Handle::current(),
             lookups: Arc::new(Semaphore::new(LOOKUPS)),
             found: Arc::default(),
@@ -47,11 +51,18 @@ impl Place {
     /// Begins to look the name up; what is found before `limit` is put here, and `waker` is woken.
     pub(super) fn look_up(&self, token: Token, limit: Duration, waker: Waker) {
         let (lookups, found) = (Arc::clone(&self.lookups), Arc::clone(&self.found));
-        let (host, port) = (self.host.clone(), self.port);
+        let (host, port, resolver) = (self.host.clone(), self.port, self.resolver.clone());
         self.runtime.spawn(async move {
             // Too late it is of no use: the operation has been given up.
             let Ok(Ok(_turn)) = tokio::time::timeout(limit, lookups.acquire_owned()).await else { return };
-            let addresses = tokio::net::lookup_host((host.as_str(), port)).await.map(Iterator::collect);
+            let addresses = match &resolver {
+                // What hangs here is in a thread of the system's, and keeps its turn.
+                None => look_up(&host, port, None).await,
+                asked => match tokio::time::timeout(limit, look_up(&host, port, asked.as_deref())).await {
+                    Ok(addresses) => addresses,
+                    Err(_) => return,
+                },
+            };
             found.lock().unwrap_or_else(PoisonError::into_inner).push((token, addresses));
             waker.wake();
         });

@@ -1,11 +1,11 @@
 //! From a workload as planned to what its client needs: references filled in, the target's URL put in its place.
 //! Nothing is opened here.
 
-use crate::adapters::{ClientSettings, Command, Endpoint, Request};
+use crate::adapters::{ClientSettings, Command, Endpoint, HttpVersion, Line, Request};
 use crate::faults::{Cx, FaultError};
-use crate::model::{ClientBehaviour, Comparison, RunId};
+use crate::model::{ClientBehaviour, Comparison, RunId, Template};
 use crate::plan::{TargetSpec, WorkloadPlan};
-use crate::workloads::{CommandClient, HttpVisits, LEDGER_TABLE, Ledger, WorkloadSpec};
+use crate::workloads::{CommandClient, HttpVisits, LEDGER_TABLE, Ledger, TcpTalks, WorkloadSpec};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -36,11 +36,12 @@ pub fn endpoint(
     let endpoint = match &plan.spec {
         WorkloadSpec::Ledger(ledger) => ledger_endpoint(plan, ledger, target, cx)?,
         WorkloadSpec::Http(visits) => http_endpoint(plan, visits, cx)?,
+        WorkloadSpec::Tcp(talks) => tcp_endpoint(talks, cx).map_err(wrong)?,
         WorkloadSpec::Command(client) => Endpoint::Command { command: command(client, plan, cx).map_err(wrong)? },
     };
     let payload = match &plan.spec {
         WorkloadSpec::Ledger(ledger) => ledger.payload.map_or(PAYLOAD, |size| size.0),
-        WorkloadSpec::Http(_) | WorkloadSpec::Command(_) => PAYLOAD,
+        WorkloadSpec::Http(_) | WorkloadSpec::Tcp(_) | WorkloadSpec::Command(_) => PAYLOAD,
     };
     let settings = ClientSettings {
         run: run.clone(),
@@ -101,7 +102,25 @@ fn probe(plan: &WorkloadPlan, base: &str) -> Endpoint {
         body: None,
         timeout: plan.timeout,
     };
-    Endpoint::Http { request, status: vec![200], contains: Some("{nonce}".to_owned()) }
+    Endpoint::Http { request, status: vec![200], contains: Some("{nonce}".to_owned()), line: Line::default() }
+}
+
+fn tcp_endpoint(talks: &TcpTalks, cx: &Cx<'_>) -> Result<Endpoint, FaultError> {
+    let text = |template: &Option<Template>| template.as_ref().map(|t| cx.text(t)).transpose();
+    let address = cx.text(&talks.address)?;
+    Ok(Endpoint::Tcp {
+        address,
+        send: text(&talks.send)?,
+        expect: text(&talks.expect)?,
+        resolver: text(&talks.resolver)?,
+    })
+}
+
+fn line(visits: &HttpVisits, cx: &Cx<'_>) -> Result<Line, FaultError> {
+    let text = |template: &Option<Template>| template.as_ref().map(|t| cx.text(t)).transpose();
+    let ca = text(&visits.ca)?.map(|file| cx.scope.base().join(file).display().to_string());
+    let version = if visits.version == Some(2) { HttpVersion::Two } else { HttpVersion::One };
+    Ok(Line { version, ca, server_name: text(&visits.server_name)?, resolver: text(&visits.resolver)? })
 }
 
 fn http_endpoint(plan: &WorkloadPlan, visits: &HttpVisits, cx: &Cx<'_>) -> Result<Endpoint, EndpointError> {
@@ -122,5 +141,6 @@ fn http_endpoint(plan: &WorkloadPlan, visits: &HttpVisits, cx: &Cx<'_>) -> Resul
             return Err(EndpointError::Unfit(plan.name.to_string(), why));
         }
     };
-    Ok(Endpoint::Http { request, status: visits.expect.status.into_iter().collect(), contains })
+    let line = line(visits, cx).map_err(|e| EndpointError::Reference(plan.name.to_string(), e))?;
+    Ok(Endpoint::Http { request, status: visits.expect.status.into_iter().collect(), contains, line })
 }

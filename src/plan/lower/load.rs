@@ -11,7 +11,7 @@ use crate::playbook::fields::Fields;
 use crate::playbook::is_snake;
 use crate::playbook::tree::{Name, Node};
 use crate::probes::{self, HttpExpect, ProbeSpec};
-use crate::workloads::{self, ClientSpec, HttpVisits, Ledger, WorkloadSpec};
+use crate::workloads::{self, ClientSpec, HttpVisits, Ledger, TcpTalks, WorkloadSpec};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -56,6 +56,7 @@ fn workload(cx: &Cx<'_>, name: &Name, node: &Node, targets: &Targets) -> Vec<Wor
     let timeout = match &spec {
         WorkloadSpec::Ledger(l) => l.timeout,
         WorkloadSpec::Http(h) => h.timeout,
+        WorkloadSpec::Tcp(t) => t.timeout,
         WorkloadSpec::Command(c) => c.timeout,
     };
     let timeout = timeout.map_or(TIMEOUT, |t| t.0);
@@ -69,6 +70,9 @@ fn workload(cx: &Cx<'_>, name: &Name, node: &Node, targets: &Targets) -> Vec<Wor
         WorkloadSpec::Http(h) => {
             (h.rate.0, 0, behaviour(cx, h.client.as_ref(), timeout, at("client"), ClientBehaviour::Fresh))
         }
+        WorkloadSpec::Tcp(t) => {
+            (t.rate.0, 0, behaviour(cx, t.client.as_ref(), timeout, at("client"), ClientBehaviour::Fresh))
+        }
         WorkloadSpec::Command(c) => (c.rate.0, c.writers, ClientBehaviour::Pooled),
     };
     check_rate(cx, rate, at("rate"));
@@ -76,6 +80,7 @@ fn workload(cx: &Cx<'_>, name: &Name, node: &Node, targets: &Targets) -> Vec<Wor
     match &spec {
         WorkloadSpec::Ledger(ledger) => check_ledger(cx, ledger, &kind, targets),
         WorkloadSpec::Http(visits) => check_visits(cx, visits, &kind, rate, timeout),
+        WorkloadSpec::Tcp(talks) => check_talks(cx, talks, &kind, rate, timeout),
         WorkloadSpec::Command(command) => check_words(cx, &command.argv, kind.region),
     }
     let place = cx.place(name.region);
@@ -106,6 +111,10 @@ fn probe(ledger: &WorkloadPlan, targets: &Targets) -> Option<WorkloadPlan> {
             headers: BTreeMap::new(),
             body: None,
             expect: HttpExpect::default(),
+            version: None,
+            ca: None,
+            server_name: None,
+            resolver: None,
             rate: crate::model::Rate(rate),
             timeout: spec.timeout,
             client: Some(ClientSpec::Fresh),
@@ -243,11 +252,34 @@ fn check_visits(cx: &Cx<'_>, visits: &HttpVisits, kind: &Node, rate: f64, timeou
             "write `body: {contains: TEXT}`",
         ),
     }
+    if visits.version.is_some_and(|version| !(1..=2).contains(&version)) {
+        cx.wrong(at("version"), "visits speak version 1 or 2 of HTTP", "write `version: 2`");
+    }
+    let plain = visits.url.to_string().starts_with("http://");
+    for (key, given) in [("ca", visits.ca.is_some()), ("server_name", visits.server_name.is_some())] {
+        if given && plain {
+            cx.wrong(at(key), format!("`{key}` says nothing about http://"), "write https://, or take it out");
+        }
+    }
+    check_in_flight(cx, at("rate"), rate, timeout);
+}
+
+fn check_talks(cx: &Cx<'_>, talks: &TcpTalks, kind: &Node, rate: f64, timeout: Duration) {
+    let at = |key: &str| find_key(kind, key).unwrap_or(kind.region);
+    let kept = matches!(talks.client, Some(ClientSpec::Pooled));
+    if kept && (talks.send.is_none() || talks.expect.is_none()) {
+        let message = "on a connection that is kept, only an answer shows that anybody is there";
+        cx.wrong(at("client"), message, "write `send` and `expect`, or `client: fresh`");
+    }
+    check_in_flight(cx, at("rate"), rate, timeout);
+}
+
+fn check_in_flight(cx: &Cx<'_>, at: Region, rate: f64, timeout: Duration) {
     let in_flight = rate * timeout.as_secs_f64();
     if in_flight > MOST_IN_FLIGHT {
         let message =
             format!("{rate}/s for {} are {in_flight} operations in flight: there are not so many ports", Dur(timeout));
-        cx.wrong(at("rate"), message, format!("rate × timeout is at most {MOST_IN_FLIGHT}"));
+        cx.wrong(at, message, format!("rate × timeout is at most {MOST_IN_FLIGHT}"));
     }
 }
 
