@@ -29,6 +29,7 @@ mod resolver;
 mod rig;
 mod run;
 mod schema;
+mod selftest;
 mod stats;
 mod status;
 mod terminal;
@@ -82,6 +83,8 @@ enum Command {
     Schema(schema::Args),
     /// Say what this machine can and cannot do, and how to mend it
     Doctor(doctor::Args),
+    /// Say how right this program's numbers are on this machine: real drills against known outages
+    Selftest(selftest::Args),
     /// Print completions for a shell
     Completions(completions::Args),
     /// Print the man page
@@ -148,6 +151,7 @@ impl Command {
             Self::Schema(args) => Ok(schema::run(&args, terminal)),
             Self::List(args) => Ok(list::run(&args, terminal)),
             Self::Doctor(args) => Ok(doctor::run(&args, terminal)),
+            Self::Selftest(args) => selftest::run(&args, terminal),
             Self::Completions(args) => Ok(completions::run(&args, terminal)),
             Self::Man(args) => man::run(&args, terminal),
             Self::Proxy(args) => proxy::run(&args, terminal),

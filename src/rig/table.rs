@@ -11,6 +11,8 @@ pub struct Table {
     pub runs: usize,
     /// Runs in which the runner could not see for a while.
     pub blind: usize,
+    /// How long it could not, in all, in nanoseconds.
+    pub stalled: i64,
     /// What stamping costs.
     pub gaps: Gaps,
     rows: BTreeMap<Measure, Row>,
@@ -50,6 +52,7 @@ impl Table {
     pub fn add(&mut self, name: &str, judged: &Judged) {
         self.runs += 1;
         self.blind += usize::from(judged.stalled > 0);
+        self.stalled += judged.stalled;
         self.broken += usize::from(!judged.broken.is_empty());
         self.gaps.add(&judged.gaps);
         for check in &judged.checks {
@@ -65,22 +68,6 @@ impl Table {
         self.complaints.extend(judged.complaints().into_iter().map(|said| format!("{name}: {said}")));
     }
 
-    /// Adds all of another.
-    pub fn merge(&mut self, other: Self) {
-        (self.runs, self.blind, self.broken) =
-            (self.runs + other.runs, self.blind + other.blind, self.broken + other.broken);
-        self.gaps.add(&other.gaps);
-        self.complaints.extend(other.complaints);
-        for (measure, row) in other.rows {
-            let own = self.rows.entry(measure).or_default();
-            own.checks += row.checks;
-            own.inside += row.inside;
-            own.widths.extend(row.widths);
-            own.usual += row.usual;
-            own.within += row.within;
-        }
-    }
-
     /// How many truths lay inside, of how many.
     #[must_use]
     pub fn coverage(&self) -> (usize, usize) {
@@ -94,15 +81,31 @@ impl Table {
         (all - usual) * 100 <= all * TAIL + 100
     }
 
-    /// What it amounts to; `late` is how late the schedule may be, in nanoseconds, in 99 of 100 operations.
+    /// What it amounts to; `late` is how late the schedule may be, in nanoseconds, in 99 of 100 operations. A truth
+    /// outside is wrong however busy the machine is: an interval says what was not seen, too.
     #[must_use]
     pub fn finding(&self, late: i64) -> Finding {
-        let busy = self.blind > 0 || at(&self.gaps.late, 99) > late;
-        match (self.complaints.is_empty() && self.is_narrow(), busy) {
+        let (inside, all) = self.coverage();
+        let busy = self.blind > 0 || self.broken > 0 || at(&self.gaps.late, 99) > late;
+        match (self.complaints.is_empty() && self.is_narrow(), inside == all && busy) {
+            _ if all == 0 => Finding::Busy,
             (true, _) => Finding::Right,
             (false, true) => Finding::Busy,
             (false, false) => Finding::Wrong,
         }
+    }
+
+    /// The table, for programs: widths in nanoseconds.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        let row = |(measure, row): (&Measure, &Row)| {
+            let (p50, max) = (at(&row.widths, 50), at(&row.widths, 100));
+            serde_json::json!({
+                "measure": measure.word(), "checks": row.checks, "inside": row.inside, "intervals": row.widths.len(),
+                "width_p50_ns": p50, "width_max_ns": max, "as_usual": row.usual, "within": row.within,
+            })
+        };
+        self.rows.iter().map(row).collect()
     }
 
     /// The table.
@@ -165,11 +168,70 @@ fn at(times: &[i64], percent: usize) -> i64 {
 }
 
 /// Nanoseconds for people.
-fn time(nanos: i64) -> String {
+#[must_use]
+pub fn time(nanos: i64) -> String {
     match nanos.abs() {
         0..1_000 => format!("{nanos} ns"),
         1_000..1_000_000 => format!("{:.1} µs", nanos as f64 / 1e3),
         1_000_000..1_000_000_000 => format!("{:.1} ms", nanos as f64 / 1e6),
         _ => format!("{:.2} s", nanos as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge::{Check, Width};
+    use super::*;
+
+    fn judged(inside: bool, is: i64) -> Judged {
+        let width = Some(Width { is, usual: 20_000_000, limit: 40_000_000 });
+        let (of, said) = ("page".to_owned(), "said".to_owned());
+        Judged { checks: vec![Check { of, measure: Measure::Restored, inside, width, said }], ..Judged::default() }
+    }
+
+    fn table(runs: &[Judged]) -> Table {
+        let mut table = Table::default();
+        runs.iter().for_each(|run| table.add("run", run));
+        table
+    }
+
+    #[test]
+    fn a_truth_outside_is_wrong_however_busy_the_machine_is() {
+        let fine = judged(true, 10_000_000);
+        assert_eq!(table(std::slice::from_ref(&fine)).finding(0), Finding::Right);
+        let mut outside = judged(false, 10_000_000);
+        outside.stalled = 1;
+        assert_eq!(table(&[fine.clone(), outside]).finding(0), Finding::Wrong);
+        let mut wide = judged(true, 50_000_000);
+        assert_eq!(table(&[fine.clone(), wide.clone()]).finding(0), Finding::Wrong);
+        wide.stalled = 1;
+        assert_eq!(table(&[fine, wide]).finding(0), Finding::Busy);
+        assert_eq!(table(&[]).finding(0), Finding::Busy);
+    }
+
+    #[test]
+    fn a_few_may_take_longer_than_usual_and_not_more() {
+        let with = |wide: usize| {
+            let runs: Vec<Judged> = (0..100).map(|n| judged(true, if n < wide { 30_000_000 } else { 1 })).collect();
+            table(&runs).finding(0)
+        };
+        assert_eq!((with(9), with(10)), (Finding::Right, Finding::Wrong));
+    }
+
+    #[test]
+    fn the_table_says_coverage_and_width() {
+        let mut table = table(&[judged(true, 10_000_000), judged(true, 30_000_000), judged(false, 2_000)]);
+        table.gaps.late = (1..=100).map(|n| n * 1_000).collect();
+        let text = table.text();
+        assert!(
+            text.lines().nth(1).is_some_and(|row| row.starts_with("first restored (hard)")
+                && row.contains("66.7 %")
+                && row.contains("10.0 ms")
+                && row.contains("30.0 ms")),
+            "{text}"
+        );
+        assert!(table.overhead().contains("50.0 µs") && table.overhead().contains("100.0 µs"), "{}", table.overhead());
+        assert_eq!(table.coverage(), (2, 3));
+        assert!(table.complaints[0].contains("run: page: first restored"), "{:?}", table.complaints);
     }
 }

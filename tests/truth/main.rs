@@ -17,5 +17,6 @@ mod program;
 mod rig;
 mod seeded;
 mod self_check;
+mod selftest;
 mod staging;
 mod support;
