@@ -96,10 +96,14 @@ impl<'a> Looks<'a> {
 /// Attempted writes in order of their sequence numbers. Should a key have been logged twice, the strongest outcome
 /// stands: a client that was told ok once was told ok.
 fn by_writer(ops: &Ops) -> BTreeMap<u16, Vec<Write>> {
-    let mut writers: BTreeMap<u16, Vec<Write>> = BTreeMap::new();
+    let written = |place: usize| ops.key(place).filter(|_| ops.action(place) == Action::Write).map(|key| key.writer);
+    let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
+    (0..ops.len()).filter_map(written).for_each(|writer| *counts.entry(writer).or_default() += 1);
+    let list = |(writer, count)| (writer, Vec::with_capacity(count));
+    let mut writers: BTreeMap<u16, Vec<Write>> = counts.into_iter().map(list).collect();
     for place in 0..ops.len() {
-        if let (Action::Write, Some(key), Ok(place)) = (ops.action(place), ops.key(place), u32::try_from(place)) {
-            writers.entry(key.writer).or_default().push(Write { place, class: Class::Unknown });
+        if let (Some(writer), Ok(at)) = (written(place), u32::try_from(place)) {
+            writers.entry(writer).or_default().push(Write { place: at, class: Class::Unknown });
         }
     }
     let seq = |write: &Write| seq(ops, write);

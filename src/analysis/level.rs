@@ -80,21 +80,24 @@ fn bad(lane: &Lane, window: i64) -> Vec<(i64, i64, Sight)> {
         return ranges;
     }
     let (first, last) = (lane.due(0) - lane.period, lane.end() - window - 1);
+    let due = |i: usize| if i < n { lane.due(i) } else { i64::MAX };
+    let (mut leaves, mut enters) = (due(0), due(0) - window);
     while leave < n {
-        let entry = (enter < n).then(|| lane.due(enter) - window);
-        let at = entry.map_or(lane.due(leave), |entry| entry.min(lane.due(leave)));
-        while enter < n && lane.due(enter) - window <= at {
+        let at = enters.min(leaves);
+        while enters <= at {
             content.add(lane, enter, limit);
             enter += 1;
+            enters = due(enter).saturating_sub(window);
         }
-        while leave < n && lane.due(leave) <= at {
+        while leaves <= at {
             content.drop(lane, leave, limit);
             leave += 1;
+            leaves = due(leave);
         }
         if at > last {
             break;
         }
-        let until = (next_change(lane, window, leave, enter) - 1).min(last);
+        let until = (leaves.min(enters) - 1).min(last);
         if let Some(sight) = content.fails(lane.service.availability, expected).filter(|_| until >= first) {
             match ranges.last_mut() {
                 Some(range) if range.1 + 1 >= at && range.2 == sight => range.1 = until,
@@ -103,9 +106,4 @@ fn bad(lane: &Lane, window: i64) -> Vec<(i64, i64, Sight)> {
         }
     }
     ranges
-}
-
-fn next_change(lane: &Lane, window: i64, leave: usize, enter: usize) -> i64 {
-    let due = |i: usize| if i < lane.len() { lane.due(i) } else { i64::MAX };
-    due(leave).min(due(enter).saturating_sub(window))
 }

@@ -12,6 +12,7 @@ mod numbers;
 mod objective;
 mod outage;
 mod places;
+mod quantiles;
 mod reasons;
 mod record;
 mod recovery;

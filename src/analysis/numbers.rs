@@ -2,6 +2,7 @@
 
 use super::lane::{Lane, nanos};
 use super::places::Places;
+use super::quantiles;
 use super::{Bucket, OpCounts, Percentiles, Series};
 use crate::model::{Ops, Outcome};
 
@@ -31,7 +32,7 @@ fn acknowledged(ops: &Ops, place: usize) -> bool {
 }
 
 /// p50, p95, p99 and the largest, by nearest rank. Reorders the values.
-pub(super) fn percentiles(values: &mut [i64]) -> Option<Percentiles> {
+fn percentiles(values: &mut [i64]) -> Option<Percentiles> {
     if values.is_empty() {
         return None;
     }
@@ -45,14 +46,13 @@ pub(super) fn percentiles(values: &mut [i64]) -> Option<Percentiles> {
 
 /// Latency from due, of acknowledged operations.
 pub(super) fn latency(ops: &Ops, places: &Places) -> Option<Percentiles> {
-    let chosen = places.iter().filter(|place| acknowledged(ops, *place));
-    percentiles(&mut chosen.map(|place| ops.latency(place)).collect::<Vec<_>>())
+    quantiles::percentiles(|| places.iter().filter(|place| acknowledged(ops, *place)).map(|place| ops.latency(place)))
 }
 
 /// sent − due, of operations that were sent.
 pub(super) fn lateness(ops: &Ops, places: &Places) -> Option<Percentiles> {
     let sent = |place: &usize| !matches!(ops.outcome(*place), Outcome::Missed | Outcome::Unsent);
-    percentiles(&mut places.iter().filter(sent).map(|place| ops.lateness(place)).collect::<Vec<_>>())
+    quantiles::percentiles(|| places.iter().filter(sent).map(|place| ops.lateness(place)))
 }
 
 /// Time without service: each operation that was not served stands for one period.
@@ -142,8 +142,9 @@ fn worst_shares(buckets: &mut [Bucket], lane: &Lane, from: i64, width: i64) {
     let mut i = 0;
     while i < lane.len() {
         let slot = (lane.due(i) - from) / tenth;
+        let end = from + (slot + 1) * tenth;
         let (mut all, mut served) = (0_u64, 0_u64);
-        while i < lane.len() && (lane.due(i) - from) / tenth == slot {
+        while i < lane.len() && lane.due(i) < end {
             all += 1;
             served += u64::from(lane.served(i));
             i += 1;

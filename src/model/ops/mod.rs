@@ -4,10 +4,12 @@
 
 mod column;
 mod order;
+mod parts;
 
 use super::tag::Tag;
 use super::{Action, Found, Key, Mono, OpRecord, Outcome};
 use column::Column;
+use parts::Parts;
 
 /// Operations, in the order in which they were pushed, or by due time after [`Ops::sort`].
 #[derive(Debug, Clone)]
@@ -19,9 +21,9 @@ pub struct Ops {
     lag: Column,
     /// done − sent.
     took: Column,
-    tags: Vec<Tag>,
+    tags: Parts<Tag>,
     /// Writers and sequence numbers; empty until an operation has a key.
-    writers: Vec<u16>,
+    writers: Parts<u16>,
     seqs: Column,
     sorted: bool,
     last: (i64, i64),
@@ -45,8 +47,8 @@ impl Ops {
             due: Column::default(),
             lag: Column::default(),
             took: Column::default(),
-            tags: Vec::new(),
-            writers: Vec::new(),
+            tags: Parts::default(),
+            writers: Parts::default(),
             seqs: Column::default(),
             sorted: true,
             last: (i64::MIN, i64::MIN),
@@ -89,8 +91,8 @@ impl Ops {
 
     fn push_key(&mut self, key: Option<Key>) {
         // Those before the first that has a key.
-        self.writers.resize(self.tags.len(), 0);
         while self.seqs.len() < self.tags.len() {
+            self.writers.push(0);
             self.seqs.push(0);
         }
         let Key { writer, seq } = key.unwrap_or(Key { writer: 0, seq: 0 });
@@ -199,7 +201,7 @@ impl Ops {
     #[inline]
     #[must_use]
     pub fn key(&self, place: usize) -> Option<Key> {
-        let key = || Key { writer: self.writers[place], seq: self.seqs.get(place).cast_unsigned() };
+        let key = || Key { writer: self.writers.get(place), seq: self.seqs.get(place).cast_unsigned() };
         self.tag(place).keyed().then(key)
     }
 
@@ -212,7 +214,7 @@ impl Ops {
 
     #[inline]
     fn tag(&self, place: usize) -> Tag {
-        self.tags[place]
+        self.tags.get(place)
     }
 
     /// No time of any operation lies before the first or after the second of these moments; the first is after the
