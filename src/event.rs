@@ -224,6 +224,8 @@ pub enum What {
     },
     /// A read-back of a ledger ended; its findings are in `file`.
     ReadBack(ReadBackDone),
+    /// The sites of a ledger were looked at, to see when they hold the same.
+    Sites(SitesLook),
     /// A fingerprint of the user's own data was taken, or could not be.
     Fingerprint(Box<FingerprintTaken>),
     /// Something that a reader of the evidence should know (a waiver, a retry, a torn tail).
@@ -280,6 +282,9 @@ pub struct RunStarted {
     /// Fingerprints of the user's own data that are taken before and after.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fingerprints: Vec<FingerprintSeal>,
+    /// Ledgers with several sites.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<SitesSeal>,
     /// Waived guards, with reason and person.
     pub waivers: Vec<String>,
     /// Does the playbook expect the system to save itself before the fault is removed (it has a failover phase)?
@@ -478,6 +483,37 @@ pub enum StallCause {
     ClockStep,
     /// The runner had no descriptors or ports left.
     Resources,
+}
+
+/// The sites of a ledger as sealed before anything is touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SitesSeal {
+    /// Which ledger.
+    pub workload: WorkloadName,
+    /// Its sites.
+    pub sites: Vec<String>,
+    /// They must hold the same so soon after the heal.
+    pub within: Option<Duration>,
+    /// Where the ledger stands: file.
+    pub file: String,
+    /// Where the ledger stands: line, from 1.
+    pub line: u32,
+}
+
+/// One look at all sites of a ledger. Of all looks after a heal the first is noted, and those at which it changes whether
+/// they hold the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SitesLook {
+    /// Which ledger.
+    pub workload: WorkloadName,
+    /// When that began which heals: convergence counts from here.
+    pub since: Mono,
+    /// From the first question to the last answer.
+    pub span: Span,
+    /// Did all answer, and have the same counts up to the records that any of them had when the heal began?
+    pub same: bool,
+    /// Rows by site, of those records; why, if it did not answer.
+    pub sites: BTreeMap<String, Result<u64, String>>,
 }
 
 /// A fingerprint of the user's own data as sealed before anything is touched.

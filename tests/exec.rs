@@ -14,6 +14,8 @@ mod fingerprints;
 mod several;
 #[path = "exec/simulated.rs"]
 mod simulated;
+#[path = "exec/sites.rs"]
+mod sites;
 #[path = "exec/steps.rs"]
 mod steps;
 #[path = "exec/victim.rs"]

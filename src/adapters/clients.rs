@@ -3,7 +3,7 @@
 use super::caller::{Caller, host_and_port};
 use super::flights::{Behaviour, Http1, Place, Talk, Talking, Wire};
 use super::visit::Page;
-use super::{AdapterError, ClientSettings, Clients, Endpoint, Flights, Fut, Opened};
+use super::{AdapterError, ClientSettings, Clients, Endpoint, Flights, Fut, LedgerStore, Opened};
 use crate::clock::Clock;
 use std::sync::Arc;
 
@@ -35,6 +35,21 @@ impl Clients for SystemClients {
                     Ok(Opened { client, store: None })
                 }
             }
+        })
+    }
+
+    fn site<'a>(
+        &'a self,
+        clock: &'a Clock,
+        endpoint: &'a Endpoint,
+        settings: &'a ClientSettings,
+    ) -> Fut<'a, Result<Arc<dyn LedgerStore>, AdapterError>> {
+        Box::pin(async move {
+            if let Endpoint::KvLedger { url } = endpoint {
+                return super::kv::open_copy(clock, url, settings);
+            }
+            let opened = self.open(clock, endpoint, settings).await?;
+            opened.store.ok_or_else(|| AdapterError::Missing("this site holds no ledger".to_owned()))
         })
     }
 

@@ -2,6 +2,7 @@
 //! kept connections besides, and the dump for the read-back. What its findings mean is not decided here.
 
 use super::connection::{Connection, Failure, Message, Reply, Site};
+use super::tally::{Frontier, Tally};
 use super::visit::{Pool, retry};
 use super::{Act, AdapterError, Client, ClientSettings, Done, Fut, LedgerStore, Line, Opened, Operation, Row};
 use crate::clock::Clock;
@@ -10,8 +11,11 @@ use crate::workloads::payload;
 use hyper::body::Bytes;
 use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Method, Uri};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+mod tally;
 
 const OUTCOME: &str = "x-blackstart-outcome";
 const DURABILITY: &str = "x-blackstart-durability";
@@ -28,6 +32,8 @@ struct Kv {
     site: Site,
     /// `/ledger/RUN`, with what the URL had before.
     path: String,
+    /// Whose rows a read-back asks for: the service's, or a node's own copy.
+    whose: &'static str,
     settings: ClientSettings,
     writers: Vec<Mutex<Option<Connection>>>,
     reads: Pool,
@@ -38,19 +44,36 @@ struct Kv {
 /// # Errors
 /// When the URL is not valid.
 pub(super) fn open(clock: &Clock, url: &str, settings: &ClientSettings) -> Result<Opened, AdapterError> {
-    let uri: Uri = url.parse().map_err(|_| AdapterError::Other("the URL of a ledger is not valid".to_owned()))?;
-    let kv = Arc::new(Kv {
-        clock: clock.clone(),
-        site: Site::of(&uri, &Line::default())?,
-        path: format!("{}/ledger/{}", uri.path().trim_end_matches('/'), settings.run),
-        settings: settings.clone(),
-        writers: (0..settings.writers).map(|_| Mutex::new(None)).collect(),
-        reads: Pool::new(IDLE_READS),
-    });
+    let kv = Arc::new(Kv::new(clock, url, settings, "")?);
     Ok(Opened { client: Arc::<Kv>::clone(&kv), store: Some(kv) })
 }
 
+/// A node's own copy, whatever its role.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_copy(
+    clock: &Clock,
+    url: &str,
+    settings: &ClientSettings,
+) -> Result<Arc<dyn LedgerStore>, AdapterError> {
+    Ok(Arc::new(Kv::new(clock, url, settings, "?any=1")?))
+}
+
 impl Kv {
+    fn new(clock: &Clock, url: &str, settings: &ClientSettings, whose: &'static str) -> Result<Self, AdapterError> {
+        let uri: Uri = url.parse().map_err(|_| AdapterError::Other("the URL of a ledger is not valid".to_owned()))?;
+        Ok(Self {
+            clock: clock.clone(),
+            site: Site::of(&uri, &Line::default())?,
+            path: format!("{}/ledger/{}", uri.path().trim_end_matches('/'), settings.run),
+            whose,
+            settings: settings.clone(),
+            writers: (0..settings.writers).map(|_| Mutex::new(None)).collect(),
+            reads: Pool::new(IDLE_READS),
+        })
+    }
+
     fn record(&self, key: Key) -> String {
         format!("{}/{}/{}", self.path, key.writer, key.seq)
     }
@@ -168,6 +191,10 @@ impl Client for Kv {
 }
 
 impl LedgerStore for Kv {
+    fn tally<'a>(&'a self, upto: Option<&'a Frontier>) -> Fut<'a, Result<BTreeMap<u16, Tally>, AdapterError>> {
+        Box::pin(self.counts(upto))
+    }
+
     fn prepare(&self) -> Fut<'_, Result<(), AdapterError>> {
         // A run's name is enough; nothing has to be created.
         Box::pin(async { Ok(()) })
@@ -178,7 +205,7 @@ impl LedgerStore for Kv {
             let mut dump = Dump::new(row);
             let exchange = async {
                 let mut connection = Connection::open(&self.site, self.settings.timeout).await?;
-                connection.stream(&self.path, get(), &mut |piece| dump.piece(piece)).await
+                connection.stream(&format!("{}{}", self.path, self.whose), get(), &mut |piece| dump.piece(piece)).await
             };
             match tokio::time::timeout(DUMP, exchange).await {
                 Err(_) => Err(AdapterError::TimedOut("read back the ledger: it takes too long".to_owned())),

@@ -20,6 +20,7 @@ pub mod postgres;
 pub mod pressure;
 pub mod proxy;
 pub mod resolver;
+pub mod tally;
 pub mod usage;
 
 mod absent;
@@ -380,6 +381,13 @@ pub trait LedgerStore: Send + Sync {
     fn prepare(&self) -> Fut<'_, Result<(), AdapterError>>;
     /// Reads every record of this run in the server's order and hands each to `row`.
     fn read_back<'a>(&'a self, row: &'a mut (dyn FnMut(Row) + Send)) -> Fut<'a, Result<(), AdapterError>>;
+    /// Counts what is there of each writer, up to the frontier if there is one.
+    fn tally<'a>(
+        &'a self,
+        upto: Option<&'a tally::Frontier>,
+    ) -> Fut<'a, Result<BTreeMap<u16, tally::Tally>, AdapterError>> {
+        Box::pin(tally::by_reading(self, upto))
+    }
 }
 
 /// A row as a read-back finds it.
@@ -499,6 +507,19 @@ pub trait Clients: Send + Sync {
         endpoint: &'a Endpoint,
         settings: &'a ClientSettings,
     ) -> Fut<'a, Result<Opened, AdapterError>>;
+
+    /// Opens a site's own copy of a ledger, for reading back; nothing is prepared there.
+    fn site<'a>(
+        &'a self,
+        clock: &'a Clock,
+        endpoint: &'a Endpoint,
+        settings: &'a ClientSettings,
+    ) -> Fut<'a, Result<Arc<dyn LedgerStore>, AdapterError>> {
+        Box::pin(async move {
+            let opened = self.open(clock, endpoint, settings).await?;
+            opened.store.ok_or_else(|| AdapterError::Missing("this site holds no ledger".to_owned()))
+        })
+    }
 
     /// The same client driven by the schedule's own thread, where there is such a one; then none needs to be opened.
     ///

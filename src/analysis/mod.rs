@@ -16,6 +16,7 @@ mod quantiles;
 mod reasons;
 mod record;
 mod recovery;
+mod sites;
 pub mod stats;
 mod story;
 pub mod types;
@@ -23,6 +24,7 @@ mod workload;
 
 pub use fingerprints::{FingerprintResult, PartResult};
 pub use record::Record;
+pub use sites::{SiteResult, SitesResult};
 pub use types::*;
 
 use crate::model::{FaultId, Mono, OpRecord, Ops, Span, Verdict, WorkloadName};
@@ -69,6 +71,7 @@ pub fn analyze(record: &Record) -> Analysis {
         steps: steps(&story),
         faults: faults(&story),
         stalls: stall_results(&story),
+        sites: sites::all(&run.sites, record),
         fingerprints: fingerprints::all(&run.fingerprints, &record.events),
         notes,
         journal_head: record.head.clone(),

@@ -13,6 +13,7 @@ pub(super) fn all(analysis: &Analysis, story: &Story, record: &Record, internal:
     objectives(analysis, &mut reasons);
     failover(analysis, story, &mut reasons);
     ledgers(analysis, &mut reasons);
+    reasons.extend(super::sites::reasons(analysis));
     reasons.extend(super::fingerprints::reasons(analysis));
     steps(analysis, story, &mut reasons);
     let problem = |text: &String| inconclusive(format!("the record does not verify: {text}"));

@@ -279,6 +279,7 @@ pub(super) fn nobody() -> RunStarted {
         workloads: Vec::new(),
         steps: Vec::new(),
         fingerprints: Vec::new(),
+        sites: Vec::new(),
         waivers: Vec::new(),
         expects_failover: false,
         host: HostSeal {

@@ -48,6 +48,8 @@ pub struct Analysis {
     pub faults: Vec<FaultResult>,
     /// Spans in which the runner could not see.
     pub stalls: Vec<StallResult>,
+    /// Ledgers with several sites, in the playbook's order.
+    pub sites: Vec<super::SitesResult>,
     /// The user's own data before and after, in the playbook's order.
     pub fingerprints: Vec<super::FingerprintResult>,
     /// Waivers, deviations, warnings: what a reader should know.

@@ -103,6 +103,7 @@ fn named(name: &str) -> &str {
         "Way" => "`ahead` or `behind`",
         "Percent" => "share",
         "ClientSpec" => "client",
+        "LedgerSite" => "`{target: NAME}`",
         "ProbeSpec" => "probe",
         "HttpExpect" => "what to expect",
         other => other,

@@ -237,6 +237,7 @@ impl Drill<'_> {
             return Ok(());
         }
         let fault = &open.intent.fault;
+        self.load.healing.send_replace(Some(self.now()));
         self.note(What::HealStarted { fault: fault.clone(), by: cause });
         self.tell_guardian(FromRunner::Healing(fault.clone()));
         let note = |what| self.noted(what);

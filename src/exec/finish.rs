@@ -82,7 +82,9 @@ impl Drill<'_> {
         }
         if whole && (load || !self.plan.fingerprints.is_empty()) {
             let last_looks = async {
+                self.until_sites_agree().await;
                 self.read_back(ReadBackStage::Final).await;
+                self.read_back_sites(ReadBackStage::Final).await;
                 self.fingerprints_after().await;
             };
             let _stopped = self.phase(Phase::ReadBack, self.unless_stopped(last_looks)).await;

@@ -3,6 +3,7 @@
 
 use super::drill::{Broken, Drill};
 use super::sampler::{self, Sampler};
+use super::sites::Sites;
 use crate::event::{ReadBackDone, ReadBackStage, What};
 use crate::journal::{ops::OpsWriter, readback};
 use crate::model::{Mono, WorkloadStats};
@@ -11,6 +12,7 @@ use crate::workloads::WorkloadSpec;
 use futures_util::future::join_all;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// From starting the schedules to their first operation, so that all begin together.
 const HEAD_START: Duration = Duration::from_millis(50);
@@ -28,11 +30,14 @@ const MARK_EVERY: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(super) struct Load {
     runners: Mutex<Vec<Arc<Runner>>>,
+    /// When something last began to heal: the sites are looked at from then on.
+    pub healing: watch::Sender<Option<Mono>>,
 }
 
-struct Runner {
-    plan: WorkloadPlan,
+pub(super) struct Runner {
+    pub plan: WorkloadPlan,
     sampler: Sampler,
+    pub sites: Sites,
     health: Mutex<Health>,
 }
 
@@ -84,7 +89,7 @@ impl Runner {
 }
 
 impl Load {
-    fn all(&self) -> Vec<Arc<Runner>> {
+    pub fn all(&self) -> Vec<Arc<Runner>> {
         self.runners.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -164,7 +169,8 @@ impl Drill<'_> {
         let marked = self.now();
         let health =
             Health { good_since: None, answers: false, ok: 0, bad: 0, missed: 0, marked, blocks: 0, running: false };
-        Ok(Runner { plan: plan.clone(), sampler, health: Mutex::new(health) })
+        let sites = self.open_sites(plan).await?;
+        Ok(Runner { plan: plan.clone(), sampler, sites, health: Mutex::new(health) })
     }
 
     /// Notes how far the operations logs have got, now and then. A log that cannot be written stops the run.
@@ -208,6 +214,7 @@ impl Drill<'_> {
     pub async fn read_back_before_healing(&self, step: &StepPlan) {
         if matches!(step.verb, Verb::Heal(_)) || step.closes.is_some() {
             self.early_read_back().await;
+            self.load.healing.send_replace(Some(self.now()));
         }
     }
 
@@ -227,7 +234,11 @@ impl Drill<'_> {
             }
         }
         self.progress().early_read_back = true;
-        let _stopped = self.unless_stopped(self.read_back(ReadBackStage::Early)).await;
+        let read_back = async {
+            self.read_back(ReadBackStage::Early).await;
+            self.read_back_sites(ReadBackStage::Early).await;
+        };
+        let _stopped = self.unless_stopped(read_back).await;
     }
 
     /// Reads every ledger back.

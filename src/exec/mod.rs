@@ -33,6 +33,7 @@ mod scene;
 mod seal;
 mod secrets;
 mod several;
+mod sites;
 mod staging;
 mod step;
 mod stop;

@@ -69,6 +69,7 @@ impl Redactor {
                 self.text(detail);
             }
             What::ReadBack(done) => done.error.iter_mut().for_each(|t| self.text(t)),
+            What::Sites(look) => look.sites.values_mut().filter_map(|s| s.as_mut().err()).for_each(|t| self.text(t)),
             What::Fingerprint(taken) => {
                 taken.error.iter_mut().for_each(|t| self.text(t));
                 taken.named.iter_mut().flat_map(|n| &mut n.first).for_each(|(name, _)| self.text(name));

@@ -1,9 +1,10 @@
 //! The start record: everything that is sealed before anything is touched. Pure.
 
 use super::options::RunOptions;
-use crate::event::{FingerprintSeal, RunStarted, StepSeal, WorkloadSeal};
+use crate::event::{FingerprintSeal, RunStarted, SitesSeal, StepSeal, WorkloadSeal};
 use crate::journal;
 use crate::plan::{FingerprintPlan, Plan, StepPlan, Verb, WorkloadPlan};
+use crate::workloads::WorkloadSpec;
 
 /// The start record of a plan.
 pub(super) fn start_record(plan: &Plan, options: &RunOptions) -> RunStarted {
@@ -24,11 +25,24 @@ pub(super) fn start_record(plan: &Plan, options: &RunOptions) -> RunStarted {
         objectives: plan.objectives.clone(),
         workloads: plan.workloads.iter().map(workload).collect(),
         steps,
+        sites: plan.workloads.iter().filter_map(sites).collect(),
         fingerprints: plan.fingerprints.iter().map(fingerprint).collect(),
         waivers: plan.waivers.iter().map(|w| format!("{}: {} ({})", w.guard, w.reason, w.by)).collect(),
         expects_failover: !plan.failover.is_empty(),
         host: options.host.clone(),
     }
+}
+
+fn sites(plan: &WorkloadPlan) -> Option<SitesSeal> {
+    let WorkloadSpec::Ledger(ledger) = &plan.spec else { return None };
+    let seal = SitesSeal {
+        workload: plan.name.clone(),
+        sites: ledger.sites.keys().cloned().collect(),
+        within: ledger.converge.map(|d| d.0),
+        file: plan.place.file.clone(),
+        line: plan.place.line,
+    };
+    (plan.probe_of.is_none() && !seal.sites.is_empty()).then_some(seal)
 }
 
 fn fingerprint(plan: &FingerprintPlan) -> FingerprintSeal {

@@ -68,6 +68,7 @@ impl Drill<'_> {
         let guardian = self.guardian_lost();
         tokio::join!(
             self.figures(),
+            self.follow_sites(),
             self.clocks(),
             self.deadlines(),
             self.whole(),

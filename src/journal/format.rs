@@ -13,7 +13,7 @@ pub const VERSION: u32 = 2;
 
 /// A line says the lowest version that knows its event, so that an older reader reads what it can and stops where it must.
 fn version_of(what: &What) -> u32 {
-    if matches!(what, What::Fingerprint(_)) { VERSION } else { 1 }
+    if matches!(what, What::Fingerprint(_) | What::Sites(_)) { VERSION } else { 1 }
 }
 
 /// The journal's name in a run's folder.

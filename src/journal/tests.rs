@@ -44,6 +44,7 @@ fn start() -> What {
         workloads: vec![seal("orders")],
         steps: vec![step("dies", Phase::Outage), step("back", Phase::Restore)],
         fingerprints: Vec::new(),
+        sites: Vec::new(),
         waivers: Vec::new(),
         expects_failover: false,
         host: HostSeal {

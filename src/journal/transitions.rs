@@ -92,6 +92,7 @@ impl State {
                 self.load(&mark.workload, grows, "marked")
             }
             What::ReadBack(done) => self.load(&done.workload, |load| load != Load::Sealed, "read back"),
+            What::Sites(look) => self.load(&look.workload, |load| load != Load::Sealed, "compared"),
             What::Fingerprint(taken) => ensure(self.fingerprints.contains(&taken.name), || {
                 format!("the fingerprint `{}` is not in the start record", taken.name)
             }),

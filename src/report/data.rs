@@ -1,12 +1,56 @@
-//! The table of the user's own data before and after.
+//! The tables of what several places hold: the sites of a ledger, and the user's own data before and after.
 
 use super::tables::{Align, Cell, Table, Tone};
 use super::words::{self, UNKNOWN};
-use crate::analysis::{Analysis, FingerprintResult, PartResult};
+use crate::analysis::{Analysis, FingerprintResult, PartResult, SitesResult};
 use crate::model::{Change, Expectation, Verdict, units};
 
 /// Parts that are the same beyond these are summed up in one line: a database may have a thousand tables.
 const MOST_SAME: usize = 20;
+
+/// Site by site: what it lacked and lacks that another has, and when all held the same.
+#[must_use]
+pub fn sites(a: &Analysis) -> Table {
+    let count = |n: Option<u64>| n.map_or_else(|| UNKNOWN.to_owned(), words::count);
+    let bad = |n: Option<u64>| {
+        let tone = match n {
+            None => Tone::Unsure,
+            Some(0) => Tone::Plain,
+            Some(_) => Tone::Bad,
+        };
+        Cell::toned(count(n), tone)
+    };
+    let rows = a.sites.iter().flat_map(|of| {
+        of.sites.iter().map(move |site| {
+            vec![
+                of.workload.as_str().into(),
+                site.name.as_str().into(),
+                count(site.lacked).into(),
+                bad(site.lacks),
+                bad(site.lost),
+                converged(of),
+            ]
+        })
+    });
+    let columns = [
+        ("ledger", Align::Left),
+        ("site", Align::Left),
+        ("lacked at the heal", Align::Right),
+        ("lacks at the end", Align::Right),
+        ("acknowledged, not there", Align::Right),
+        ("all the same", Align::Right),
+    ];
+    Table::new("Sites", &columns, rows.collect())
+}
+
+fn converged(of: &SitesResult) -> Cell {
+    let text = match (of.converged, of.at_least) {
+        (Some(took), _) => format!("{} after the heal", words::interval(took)),
+        (None, Some(least)) => format!("not {} after the heal", words::duration(least)),
+        (None, None) => UNKNOWN.to_owned(),
+    };
+    Cell::toned(text, if of.within.is_some() { of.verdict.into() } else { Tone::Plain })
+}
 
 /// Fingerprint by fingerprint, part by part: before, after, and what became of it.
 #[must_use]

@@ -108,6 +108,10 @@ impl Live {
                     (format!("reading {} back from {} failed: {error}", done.workload, done.site), Tone::Unsure)
                 }
             }),
+            What::Sites(look) => Some(match look.same {
+                true => (format!("the sites of {} hold the same", look.workload), Tone::Plain),
+                false => (format!("the sites of {} differ", look.workload), Tone::Unsure),
+            }),
             What::Fingerprint(taken) => Some(match &taken.error {
                 None => (format!("took the fingerprint {}", taken.name), Tone::Plain),
                 Some(error) => (format!("the fingerprint {} could not be taken: {error}", taken.name), Tone::Unsure),

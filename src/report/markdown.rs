@@ -36,8 +36,8 @@ pub fn markdown(a: &Analysis) -> String {
     for table in [tables::objectives(a), tables::recovery(a), tables::workloads(a), tables::ledger(a, Classes::Seen)] {
         section(&mut out, &table);
     }
-    let data = super::data::fingerprints(a);
-    for table in [tables::losses(a), data, tables::faults(a), tables::steps(a), tables::stalls(a)] {
+    let (sites, data) = (super::data::sites(a), super::data::fingerprints(a));
+    for table in [tables::losses(a), sites, data, tables::faults(a), tables::steps(a), tables::stalls(a)] {
         section(&mut out, &table);
     }
     if !a.notes.is_empty() {

@@ -60,6 +60,7 @@ pub fn terminal(a: &Analysis, view: View<'_>) -> String {
         tables::workloads(a),
         tables::ledger(a, Classes::Seen),
         tables::losses(a),
+        super::data::sites(a),
         super::data::fingerprints(a),
         tables::faults(a),
         tables::steps(a),

@@ -12,6 +12,7 @@
 //! | `PUT /ledger/{run}/{writer}/{seq}`, body: the payload, header `x-blackstart-attempt: N` (default 1) | 200: acknowledged; with `x-blackstart-durability: local` on the primary only. `x-blackstart-outcome: fail` (503, or 400 for nonsense): it definitely did not happen. Anything else: unknown |
 //! | `GET /ledger/{run}/{writer}/{seq}` | 200 and the payload, 404: not there, 503: this node cannot say |
 //! | `GET /ledger/{run}` | 200 and one line per stored row in the server's order, `writer seq attempt payload-hex`, then `end COUNT`; a dump without that last line is cut off. `?any=1` asks a standby for its own copy |
+//! | `GET /ledger/{run}/tally` | 200 and one line per writer, `writer rows highest-seq sum-of-seqs`, then `end LINES`; `upto=W.S,W.S` counts only these writers, each up to S; `any=1` as above. Only a node answers it |
 //! | `GET /?nonce=X` | 200 and a small page that holds X; 503 from a node that is not primary |
 //!
 //! Writer is a `u16`, seq a `u64`, the run's name `[A-Za-z0-9_.-]{1,128}`, a payload at most 64 KiB. Every PUT that is

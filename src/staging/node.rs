@@ -335,7 +335,9 @@ impl Node {
         if self.now().role != Role::Standby || place != store.len() {
             return None;
         }
+        let (run, writer, seq) = (record.run.clone(), record.writer, record.seq);
         store.append(record, Mono(0)).ok()?;
+        self.truth.log(&Fact::Stored { run: &run, writer, seq });
         self.length.send_replace(store.len());
         Some(store.len())
     }

@@ -14,6 +14,7 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use futures_util::stream;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub(super) async fn serve(node: Arc<Node>, listener: TcpListener) -> io::Result<
     let app = Router::new()
         .route("/", get(page))
         .route("/ledger/{run}", get(dump))
+        .route("/ledger/{run}/tally", get(tally))
         .route("/ledger/{run}/{writer}/{seq}", get(read).put(write))
         .route("/health", get(health))
         .route("/promote", post(promote))
@@ -136,6 +138,43 @@ async fn dump(State(node): Shared, Path(run): Path<String>, Query(query): Query<
         Some((Ok::<_, io::Error>(Bytes::from(chunk)), dump))
     }))
     .into_response()
+}
+
+#[derive(Deserialize)]
+struct TallyQuery {
+    any: Option<u8>,
+    #[serde(default)]
+    upto: String,
+}
+
+/// Rows, the highest sequence number and the sum of all, by writer.
+async fn tally(State(node): Shared, Path(run): Path<String>, Query(query): Query<TallyQuery>) -> Response {
+    if query.any != Some(1) && node.now().role != super::node::Role::Primary {
+        return refused(&Refusal::NotPrimary);
+    }
+    let pair = |pair: &str| -> Option<(u16, u64)> {
+        let (writer, seq) = pair.split_once('.')?;
+        Some((writer.parse().ok()?, seq.parse().ok()?))
+    };
+    let upto: Option<BTreeMap<u16, u64>> = query.upto.split(',').filter(|p| !p.is_empty()).map(pair).collect();
+    let Some(upto) = upto else { return failed(StatusCode::BAD_REQUEST, "not a list of WRITER.SEQ") };
+    let mut all: BTreeMap<u16, (u64, u64, u128)> = BTreeMap::new();
+    let (from, to) = {
+        let store = node.store();
+        (store.first_visible(), store.len())
+    };
+    for next in (from..to).step_by(DUMP_CHUNK) {
+        let rows = node.store().slice(next, to, DUMP_CHUNK);
+        let within = |r: &&Arc<Record>| {
+            r.run == run && (query.upto.is_empty() || upto.get(&r.writer).is_some_and(|last| r.seq <= *last))
+        };
+        for record in rows.iter().filter(within) {
+            let (count, highest, sum) = all.entry(record.writer).or_default();
+            (*count, *highest, *sum) = (*count + 1, record.seq.max(*highest), *sum + u128::from(record.seq));
+        }
+    }
+    let lines = all.iter().map(|(writer, (count, highest, sum))| format!("{writer} {count} {highest} {sum}\n"));
+    format!("{}end {}\n", lines.collect::<String>(), all.len()).into_response()
 }
 
 struct Dump {

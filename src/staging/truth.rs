@@ -47,6 +47,8 @@ pub enum Fact<'a> {
     StandbyJoined { from: usize },
     /// The standby is gone; it had confirmed so many records.
     StandbyLeft { confirmed: usize },
+    /// A standby has stored a record of the primary.
+    Stored { run: &'a str, writer: u16, seq: u64 },
     /// Records were discarded so that this node can follow the new primary.
     Truncated { from: usize, records: Vec<Name> },
     /// A seeded violation was carried out.

@@ -73,6 +73,20 @@ pub struct Ledger {
     /// How its client behaves; `pooled` if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientSpec>,
+    /// Replicas or sites, by name, that hold a copy each and are read back too.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sites: BTreeMap<String, LedgerSite>,
+    /// All sites must hold the same so soon after the heal; it is only shown if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub converge: Option<Dur>,
+}
+
+/// A replica or site of a ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerSite {
+    /// A target of kind `kv` or `postgres`: this site itself, not what stands in front of it.
+    pub target: String,
 }
 
 /// The table of a ledger whose playbook names none.

@@ -3,7 +3,7 @@
 use crate::pieces::{MS, S, at, counts, ledger, ms, pass_with_loss, reason, workload};
 use blackstart::analysis::{
     Analysis, At, Attribution, Class, FaultLoss, FaultResult, FingerprintResult, LedgerResult, Mark, OpCounts, Outage,
-    PartResult, Reason, Recovery, StallResult, WorkloadResult,
+    PartResult, Reason, Recovery, SiteResult, SitesResult, StallResult, WorkloadResult,
 };
 use blackstart::event::{StallCause, StepOutcome};
 use blackstart::model::{Change, Expectation, FaultId, Interval, Named, NamedChange, RunState, Verdict, WorkloadName};
@@ -64,6 +64,7 @@ pub fn fail() -> Analysis {
     page.operations.late = 14;
     page.operations.ok -= 14;
     a.stalls = vec![StallResult { from: 41_900 * MS, to: 42_300 * MS, cause: StallCause::Schedule }];
+    a.sites = sites();
     a.fingerprints = fingerprints();
     a.reasons = vec![
         reason(Verdict::Fail, "RTO of orders missed: 21.550 ± 0.015 s, target 15 s", 11),
@@ -72,6 +73,29 @@ pub fn fail() -> Analysis {
         reason(Verdict::Inconclusive, "RTO of page-fresh not decided: 21.66 s with target 21.66 s", 13),
     ];
     a
+}
+
+/// One site lacks records at the end, one could not be read.
+fn sites() -> Vec<SitesResult> {
+    let site = |name: &str, lacked, lacks, lost| SiteResult {
+        name: name.to_owned(),
+        lacked,
+        lacks,
+        lacking: lacks.filter(|n| *n > 0).map(|n| (3, 40, 39 + n)).into_iter().collect(),
+        lost,
+        error: None,
+    };
+    let away = SiteResult { error: Some("no answer within 5s".to_owned()), ..site("oslo", None, None, None) };
+    vec![SitesResult {
+        workload: WorkloadName::from("orders"),
+        sites: vec![site("berlin", Some(0), Some(0), Some(136)), site("lyon", Some(1_204), Some(7), Some(143)), away],
+        converged: None,
+        at_least: Some(61_300 * MS),
+        within: Some(30 * S),
+        verdict: Verdict::Inconclusive,
+        why: "the site `oslo` is not known at the end: no answer within 5s".to_owned(),
+        place: "drills/patroni.yaml:31".to_owned(),
+    }]
 }
 
 /// Tables that differ in every way, files of which two are named, and one that could not be taken.

@@ -109,6 +109,7 @@ fn started() -> RunStarted {
             })
             .collect(),
         fingerprints: Vec::new(),
+        sites: Vec::new(),
         waivers: Vec::new(),
         expects_failover: true,
         host: HostSeal {
@@ -422,6 +423,7 @@ pub fn pass_with_loss() -> Analysis {
         steps: steps(),
         faults: vec![fault()],
         stalls: Vec::new(),
+        sites: Vec::new(),
         fingerprints: Vec::new(),
         notes: vec!["replication lag at the fault was 41 kB; the expected loss was at most 150 writes".to_owned()],
         journal_head: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),

@@ -51,6 +51,7 @@ pub fn record(setup: &Setup, ops: Vec<OpRecord>) -> Record {
         workloads: vec![seal],
         steps: Vec::new(),
         fingerprints: Vec::new(),
+        sites: Vec::new(),
         waivers: Vec::new(),
         expects_failover: false,
         host,

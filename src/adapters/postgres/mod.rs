@@ -9,6 +9,7 @@ mod probe;
 mod server;
 mod sql;
 mod table;
+mod tally;
 mod tls;
 
 use super::{AdapterError, ClientSettings, Opened};

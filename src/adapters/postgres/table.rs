@@ -5,9 +5,11 @@
 //! anybody can check the count with SQL; the next run's `prepare` removes them.
 
 use super::server::Server;
+use crate::adapters::tally::{Frontier, Tally};
 use crate::adapters::{AdapterError, ClientSettings, Fut, LedgerStore, Row};
 use crate::model::{Key, RunId};
 use futures_util::{TryStreamExt, pin_mut};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -19,14 +21,14 @@ const STALL: Duration = Duration::from_secs(30);
 
 /// A ledger's table on a server.
 pub(super) struct Table {
-    server: Arc<Server>,
-    name: Name,
-    run: RunId,
+    pub(super) server: Arc<Server>,
+    pub(super) name: Name,
+    pub(super) run: RunId,
 }
 
 /// A table's name, quoted for SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Name {
+pub(super) struct Name {
     quoted: String,
     index: String,
 }
@@ -89,7 +91,7 @@ impl Table {
     }
 
     /// A statement's result, in time or as an error that names the table.
-    async fn within<T>(
+    pub(super) async fn within<T>(
         &self,
         doing: &str,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
@@ -134,6 +136,10 @@ impl LedgerStore for Table {
 
     fn read_back<'a>(&'a self, row: &'a mut (dyn FnMut(Row) + Send)) -> Fut<'a, Result<(), AdapterError>> {
         Box::pin(self.read(row))
+    }
+
+    fn tally<'a>(&'a self, upto: Option<&'a Frontier>) -> Fut<'a, Result<BTreeMap<u16, Tally>, AdapterError>> {
+        Box::pin(self.counts(upto))
     }
 }
 

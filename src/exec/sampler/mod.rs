@@ -276,6 +276,16 @@ fn never_sent(due: Mono, done: Mono, action: Action, outcome: Outcome) -> OpReco
     OpRecord { due, sent: due, done, action, outcome, key: None, found: None }
 }
 
+/// Reads back everything that a site's own copy holds.
+///
+/// # Errors
+/// When it could not be read to its end.
+pub async fn read_back_of(store: &dyn LedgerStore, settings: &ClientSettings) -> Result<ReadBack, AdapterError> {
+    let mut fold = Fold::new(settings);
+    store.read_back(&mut |row| fold.row(&row)).await?;
+    Ok(fold.finish())
+}
+
 fn read_rate(plan: &WorkloadPlan) -> f64 {
     match &plan.spec {
         WorkloadSpec::Ledger(ledger) if plan.probe_of.is_none() => ledger.read_rate.map_or(0.0, |rate| rate.0),

@@ -236,9 +236,40 @@ fn check_ledger(cx: &Cx<'_>, ledger: &Ledger, kind: &Node, targets: &Targets) {
         );
     }
     target_of_kind(cx, &ledger.target, at("target"), &["kv", "postgres"], "a ledger writes to");
+    check_sites(cx, ledger, kind);
     let in_sql = matches!(targets.get(&ledger.target).map(|t| &t.spec), Some(TargetSpec::Postgres(_)));
     if ledger.table.is_some() && !in_sql && targets.contains_key(&ledger.target) {
         cx.wrong(at("table"), "only a ledger in a database has a table", "take `table` out");
+    }
+}
+
+fn check_sites(cx: &Cx<'_>, ledger: &Ledger, kind: &Node) {
+    let Some(sites) = kind.entries().iter().find_map(|(_, ledger)| ledger.get("sites")) else {
+        if ledger.converge.is_some() {
+            let at = find_key(kind, "converge").unwrap_or(kind.region);
+            cx.wrong(
+                at,
+                "`converge` is about several sites, and there are none",
+                "add `sites: {a: {target: NAME}, …}`",
+            );
+        }
+        return;
+    };
+    for (name, node) in sites.entries() {
+        if name.text == "service" {
+            let message = "`service` stands for what clients see: it cannot name a site";
+            cx.wrong(name.region, message, "name the site as people do");
+        } else if !is_snake(&name.text) {
+            let message = format!("`{}` cannot name a site: lower-case letters, digits and `_` can", name.text);
+            cx.wrong(name.region, message, format!("write `{}`", name.text.to_lowercase().replace(['-', '.', ' '], "_")));
+        }
+        let target = ledger.sites.get(&name.text).map_or("", |site| &site.target);
+        let at = node.find_text(target).unwrap_or(node.region);
+        target_of_kind(cx, target, at, &["kv", "postgres"], "a site's copy is read from");
+    }
+    if sites.entries().len() < 2 {
+        let help = "name every site: `sites: {a: {target: NAME}, b: {target: NAME}}`";
+        cx.wrong(sites.region, "one site alone differs from nothing", help);
     }
 }
 

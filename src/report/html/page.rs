@@ -91,6 +91,7 @@ fn sections(a: &Analysis) -> Vec<El> {
             Markup::from_iter([when(clients, series::rate).into(), table(&tables::workloads(a))]),
         ),
         section("Writes", Markup::from_iter([ledger::charts(a), table(&tables::losses(a))])),
+        section("Sites", only(&crate::report::data::sites(a))),
         section("Data", only(&crate::report::data::fingerprints(a))),
         section("Steps", gantt::chart(a).into()),
         section("Faults", only(&tables::faults(a))),

@@ -24,6 +24,7 @@ pub(super) fn report(a: &Analysis, exit_code: u8) -> Report {
         findings: a.reasons.iter().map(finding).collect(),
         stalls: a.stalls.iter().map(|s| Stall { from: seconds(s.from), to: seconds(s.to), cause: s.cause }).collect(),
         notes: a.notes.clone(),
+        sites: a.sites.iter().map(super::data::sites).collect(),
         fingerprints: a.fingerprints.iter().map(super::data::fingerprint).collect(),
         journal: Journal { head: a.journal_head.clone(), lines: a.journal_lines, cut: a.journal_cut.clone() },
     }
@@ -33,7 +34,7 @@ fn wall(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-fn time(i: Interval) -> Bar {
+pub(super) fn time(i: Interval) -> Bar {
     Bar { low: seconds(i.low), best: seconds(i.best), high: seconds(i.high) }
 }
 

@@ -1,7 +1,10 @@
-//! The user's own data before and after, as `report.json` shows it.
+//! The sites of ledgers, and the user's own data before and after, as `report.json` shows them.
 
-use crate::analysis::{FingerprintResult, PartResult};
+use super::Bar;
+use super::build::time;
+use crate::analysis::{FingerprintResult, PartResult, SiteResult, SitesResult};
 use crate::model::{Change, Expectation, Named, Verdict};
+use crate::report::words::seconds;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -71,4 +74,67 @@ fn part(p: &PartResult) -> Part {
 fn names(n: &Named) -> Names {
     let first = n.first.iter().map(|(name, what)| Name { name: name.clone(), what: what.word() });
     Names { missing: n.missing, added: n.added, changed: n.changed, first: first.collect() }
+}
+
+/// The sites of one ledger.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Sites {
+    workload: String,
+    sites: Vec<Site>,
+    /// From the heal until all held the same; null if nobody saw it.
+    converged: Option<Bar>,
+    /// Where that is null: it takes at least so long.
+    at_least: Option<f64>,
+    /// They had to hold the same so soon.
+    within: Option<f64>,
+    #[schemars(with = "String", extend("enum" = ["pass", "inconclusive", "fail"]))]
+    verdict: Verdict,
+    why: String,
+    place: String,
+}
+
+/// One site. Null is "not known".
+#[derive(Debug, Serialize, JsonSchema)]
+struct Site {
+    name: String,
+    /// Records that another site or the service had right before the heal, and this one had not.
+    lacked: Option<u64>,
+    /// The same at the end.
+    lacks: Option<u64>,
+    /// The first of those, as inclusive runs.
+    lacking: Vec<Lacking>,
+    /// Acknowledged writes that are not there at the end.
+    lost: Option<u64>,
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Lacking {
+    writer: u16,
+    from: u64,
+    to: u64,
+}
+
+pub(super) fn sites(s: &SitesResult) -> Sites {
+    Sites {
+        workload: s.workload.0.clone(),
+        sites: s.sites.iter().map(site).collect(),
+        converged: s.converged.map(time),
+        at_least: s.at_least.map(seconds),
+        within: s.within.map(seconds),
+        verdict: s.verdict,
+        why: s.why.clone(),
+        place: s.place.clone(),
+    }
+}
+
+fn site(s: &SiteResult) -> Site {
+    Site {
+        name: s.name.clone(),
+        lacked: s.lacked,
+        lacks: s.lacks,
+        lacking: s.lacking.iter().map(|&(writer, from, to)| Lacking { writer, from, to }).collect(),
+        lost: s.lost,
+        error: s.error.clone(),
+    }
 }

@@ -98,6 +98,9 @@ struct Report {
     stalls: Vec<Stall>,
     /// Waivers, deviations, warnings.
     notes: Vec<String>,
+    /// Ledgers with several sites; left out if there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sites: Vec<data::Sites>,
     /// The user's own data before and after; left out if the playbook asks for none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     fingerprints: Vec<data::Fingerprint>,
