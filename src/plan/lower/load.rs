@@ -261,7 +261,11 @@ fn check_sites(cx: &Cx<'_>, ledger: &Ledger, kind: &Node) {
             cx.wrong(name.region, message, "name the site as people do");
         } else if !is_snake(&name.text) {
             let message = format!("`{}` cannot name a site: lower-case letters, digits and `_` can", name.text);
-            cx.wrong(name.region, message, format!("write `{}`", name.text.to_lowercase().replace(['-', '.', ' '], "_")));
+            cx.wrong(
+                name.region,
+                message,
+                format!("write `{}`", name.text.to_lowercase().replace(['-', '.', ' '], "_")),
+            );
         }
         let target = ledger.sites.get(&name.text).map_or("", |site| &site.target);
         let at = node.find_text(target).unwrap_or(node.region);
