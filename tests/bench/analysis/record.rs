@@ -225,7 +225,8 @@ fn start() -> RunStarted {
         steps: Vec::new(),
         waivers: Vec::new(),
         expects_failover: false,
-        fingerprints: Default::default(),
+        fingerprints: Vec::new(),
+        sites: Vec::new(),
         host: HostSeal {
             tool: "blackstart".to_owned(),
             host: "none".to_owned(),
