@@ -61,6 +61,8 @@ pub mod decisions {
         d010_a_file_system_that_passes_through;
         #[doc = include_str!("decisions/011_a_docker_client_of_our_own.md")]
         d011_a_docker_client_of_our_own;
+        #[doc = include_str!("decisions/012_the_sampler_engine.md")]
+        d012_the_sampler_engine;
         #[doc = include_str!("decisions/014_export.md")]
         d014_export;
         #[doc = include_str!("decisions/016_fingerprints.md")]

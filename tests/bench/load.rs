@@ -4,8 +4,9 @@
 //!     cargo bench --bench load -- memory
 //!
 //! Processor time (user and system) of the sending process alone, for each operation. Ours has its schedule, its
-//! classes of outcomes and its operations log on. Needs nginx, wrk, ab and hey; oha (`cargo install oha`) if it is there.
-//! `memory` sends ten million operations and prints how much memory that took.
+//! classes of outcomes and its operations log on. Needs nginx, wrk, ab and hey; oha (`cargo install oha`) and Chaos Toolkit
+//! (`pip install chaostoolkit`) if they are there, also where the variables OHA and CHAOS say. `memory` sends ten million
+//! operations and prints how much memory that took.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on says where")]
 
@@ -80,10 +81,10 @@ fn cpu(who: UsageWho) -> f64 {
     seconds(usage.user_time()) + seconds(usage.system_time())
 }
 
-fn plan(rate: f64) -> WorkloadPlan {
+fn plan(name: &str, rate: f64) -> WorkloadPlan {
     let visits: HttpVisits = serde_yaml::from_str("{url: 'http://127.0.0.1/', rate: 1/s}").unwrap();
     WorkloadPlan {
-        name: "page".into(),
+        name: name.into(),
         spec: WorkloadSpec::Http(visits),
         service: Service::default(),
         rate,
@@ -105,31 +106,46 @@ struct Turn {
     records: Vec<OpRecord>,
 }
 
-/// One workload of ours for so long.
-async fn ours(url: &str, behaviour: ClientBehaviour, rate: f64, lasting: Duration) -> Turn {
-    let dir = tempfile::tempdir().unwrap();
-    let plan = plan(rate);
-    let settings =
-        ClientSettings { run: "bench".into(), behaviour, timeout: plan.timeout, writers: 0, payload: 0, rate };
-    let request = Request {
-        method: "GET".to_owned(),
-        url: url.to_owned(),
-        headers: std::collections::BTreeMap::new(),
-        body: None,
-        timeout: plan.timeout,
-    };
-    let endpoint =
-        Endpoint::Http { request, status: vec![200], contains: Some("is up".to_owned()), line: Line::default() };
-    let ops = OpsWriter::create(dir.path(), &plan.name).unwrap();
-    let sampler = Sampler::open(&World::system(), &plan, endpoint, settings, ops, Arc::new(Quiet)).await.unwrap();
+/// A visit of the page.
+fn page(url: &str) -> Endpoint {
+    let headers = std::collections::BTreeMap::new();
+    let (method, url, timeout) = ("GET".to_owned(), url.to_owned(), Duration::from_secs(1));
+    let request = Request { method, url, headers, body: None, timeout };
+    Endpoint::Http { request, status: vec![200], contains: Some("is up".to_owned()), line: Line::default() }
+}
+
+/// The same by hand, over TCP.
+fn talk(url: &str) -> Endpoint {
+    let address = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let (send, expect) = (Some("GET / HTTP/1.1\r\nhost: a\r\n\r\n".to_owned()), Some("is up".to_owned()));
+    Endpoint::Tcp { address, send, expect, resolver: None }
+}
+
+async fn sampler(dir: &Path, name: &str, endpoint: &Endpoint, behaviour: &ClientBehaviour, rate: f64) -> Sampler {
+    let plan = plan(name, rate);
+    let (behaviour, timeout) = (behaviour.clone(), plan.timeout);
+    let settings = ClientSettings { run: "bench".into(), behaviour, timeout, writers: 0, payload: 0, rate };
+    let ops = OpsWriter::create(dir, &plan.name).unwrap();
+    Sampler::open(&World::system(), &plan, endpoint.clone(), settings, ops, Arc::new(Quiet)).await.unwrap()
+}
+
+/// So many workloads of ours at once for so long, each at this rate.
+async fn ours(endpoint: &Endpoint, behaviour: ClientBehaviour, many: usize, rate: f64, lasting: Duration) -> Turn {
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    let mut samplers = Vec::new();
+    for number in 0..many {
+        samplers.push(sampler(dir.path(), &format!("page{number}"), endpoint, &behaviour, rate).await);
+    }
     let (before, origin) = (cpu(UsageWho::RUSAGE_SELF), Clock::System.mono().after(Duration::from_millis(20)));
-    sampler.start(origin).unwrap();
+    samplers.iter().for_each(|sampler| sampler.start(origin).unwrap());
     Clock::System.sleep_until(origin.after(lasting)).await;
-    let _mark = sampler.stop().await.unwrap();
+    for sampler in &samplers {
+        sampler.stop().await.unwrap();
+    }
     let (used, took) = (cpu(UsageWho::RUSAGE_SELF) - before, Clock::System.mono().since(origin).as_secs_f64());
-    let records = read(&dir.path().join("ops/page.ops")).unwrap().records.to_vec();
-    let operations = records.iter().filter(|record| record.outcome == Outcome::Ok).count();
-    Turn { operations, took, used, records }
+    let log = |number: usize| read(&dir.path().join(format!("ops/page{number}.ops"))).unwrap().records.to_vec();
+    let operations = (0..many).map(|n| log(n).iter().filter(|r| r.outcome == Outcome::Ok).count()).sum();
+    Turn { operations, took, used, records: log(0) }
 }
 
 /// Another program for so long; what it prints says how many operations it did.
@@ -224,11 +240,16 @@ async fn side_by_side(url: &str, lasting: Duration) {
     let what = "flat out, keep-alive";
     let figures: Vec<_> = flat_out.iter().map(|(who, turn)| row(what, who, turn.as_ref())).collect();
     let carried = flat_out.iter().flat_map(|(_, turn)| turn).map(|t| t.operations as f64 / t.took).fold(0.0, f64::max);
-    let rate = (carried * 0.7).min(50_000.0).round();
-    let own = ours(url, ClientBehaviour::Pooled, rate, lasting).await;
-    let each = row(&format!("{rate}/s open loop, keep-alive"), "blackstart", Some(&own));
+    let (page, talk) = (page(url), talk(url));
+    let near = (carried * 0.7).round();
+    let pooled = ClientBehaviour::Pooled;
+    let own = ours(&page, pooled.clone(), 1, near, lasting).await;
+    let each = row(&format!("{near}/s open loop, keep-alive"), "blackstart", Some(&own));
     if let (Some(own), Some(oha)) = (each, figures[1]) {
         println!("| | of oha | {:.2} | | | | |", own / oha);
+    }
+    for (what, endpoint) in [("50000/s open loop, keep-alive", &page), ("50000/s open loop, tcp", &talk)] {
+        row(what, "blackstart", Some(&ours(endpoint, pooled.clone(), 1, 50_000.0, lasting).await));
     }
     let fresh = [
         ("wrk", theirs(&["wrk", "-t1", "-c", CONNECTIONS, "-d", &limit, "-H", "Connection: close", url], of_wrk)),
@@ -255,49 +276,51 @@ async fn side_by_side(url: &str, lasting: Duration) {
     }
     let carried = fresh.iter().flat_map(|(_, turn)| turn).map(|t| t.operations as f64 / t.took).fold(0.0, f64::max);
     let rate = (carried * 0.7).round();
-    row(
-        &format!("{rate}/s open loop, a connection each"),
-        "blackstart",
-        Some(&ours(url, ClientBehaviour::Fresh, rate, lasting).await),
-    );
+    let own = ours(&page, ClientBehaviour::Fresh, 1, rate, lasting).await;
+    row(&format!("{rate}/s open loop, a connection each"), "blackstart", Some(&own));
     let words = [&oha, "--no-tui", "--output-format", "json", "-q", "1000", "-c", CONNECTIONS, "-z", &limit, url];
     row("1000/s open loop, keep-alive", "oha", theirs(&words, of_oha).as_ref());
     let hey = ["hey", "-q", "62.5", "-c", CONNECTIONS, "-z", &limit, url];
     row("1000/s, keep-alive", "hey", theirs(&hey, of_hey).as_ref());
     for (what, behaviour) in [("keep-alive", ClientBehaviour::Pooled), ("a connection each", ClientBehaviour::Fresh)] {
-        let own = ours(url, behaviour, 1000.0, lasting).await;
+        let own = ours(&page, behaviour, 1, 1000.0, lasting).await;
         row(&format!("1000/s open loop, {what}"), "blackstart", Some(&own));
     }
+    let own = ours(&page, ClientBehaviour::Fresh, 20, 50.0, lasting).await;
+    row("20 workloads of 50/s each, a connection each", "blackstart", Some(&own));
+}
+
+/// What a probe costs Chaos Toolkit, besides what its start costs: the same page, a hundred times.
+fn chaos(url: &str, dir: &Path) {
+    let program = std::env::var("CHAOS").unwrap_or_else(|_| "chaos".to_owned());
+    let probe = serde_json::json!({"type": "probe", "name": "page", "provider": {"type": "http", "url": url}});
+    let run = |probes: usize| {
+        let file = dir.join(format!("{probes}.json"));
+        let method = vec![probe.clone(); probes];
+        let text = serde_json::json!({"title": "t", "description": "d", "tags": [], "method": method, "rollbacks": []});
+        std::fs::write(&file, text.to_string()).unwrap();
+        let before = cpu(UsageWho::RUSAGE_CHILDREN);
+        let mut command = Command::new(&program);
+        command.arg("run").arg(&file).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().ok().map(|_| cpu(UsageWho::RUSAGE_CHILDREN) - before)
+    };
+    let Some((few, many)) = run(1).zip(run(101)) else {
+        row("a probe", "Chaos Toolkit", None);
+        return;
+    };
+    println!("| a probe | Chaos Toolkit | 100 | | {:.0} | | |", (many - few) / 100.0 * 1e6);
+    println!("| start and one probe | Chaos Toolkit | 1 | | {:.0} | | |", few * 1e6);
 }
 
 async fn memory(url: &str) {
-    let (rate, operations) = (40_000.0, 10_000_000.0);
-    let before = peak();
-    let turn = ours_unread(url, rate, Duration::from_secs_f64(operations / rate)).await;
-    println!("{turn} operations at {rate}/s: at most {:.1} MiB, {before:.1} MiB before", peak());
-}
-
-/// As [`ours`], without reading the log back, which takes memory.
-async fn ours_unread(url: &str, rate: f64, lasting: Duration) -> u64 {
-    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
-    let plan = plan(rate);
-    let settings = ClientSettings {
-        run: "bench".into(),
-        behaviour: ClientBehaviour::Pooled,
-        timeout: plan.timeout,
-        writers: 0,
-        payload: 0,
-        rate,
-    };
-    let headers = std::collections::BTreeMap::new();
-    let request = Request { method: "GET".to_owned(), url: url.to_owned(), headers, body: None, timeout: plan.timeout };
-    let endpoint = Endpoint::Http { request, status: vec![200], contains: None, line: Line::default() };
-    let ops = OpsWriter::create(dir.path(), &plan.name).unwrap();
-    let sampler = Sampler::open(&World::system(), &plan, endpoint, settings, ops, Arc::new(Quiet)).await.unwrap();
+    let (rate, operations) = (100_000.0, 10_000_000.0);
+    let (before, dir) = (peak(), tempfile::tempdir_in("/var/tmp").unwrap());
+    let sampler = sampler(dir.path(), "page", &page(url), &ClientBehaviour::Pooled, rate).await;
     let origin = Clock::System.mono().after(Duration::from_millis(20));
     sampler.start(origin).unwrap();
-    Clock::System.sleep_until(origin.after(lasting)).await;
-    sampler.stop().await.unwrap().operations
+    Clock::System.sleep_until(origin.after(Duration::from_secs_f64(operations / rate))).await;
+    let sent = sampler.stop().await.unwrap().operations;
+    println!("{sent} operations at {rate}/s: at most {:.1} MiB, of which {before:.1} MiB before the first", peak());
 }
 
 fn main() {
@@ -313,6 +336,7 @@ fn main() {
     println!("| load | who | operations | a second | µs of CPU each | late p50 / p99, µs | gap p99, µs |");
     println!("|---|---|--:|--:|--:|--:|--:|");
     runtime.block_on(side_by_side(&nginx.url, lasting));
+    chaos(&nginx.url, dir.path());
     println!(
         "\nload average {}, most memory {:.1} MiB (the records that are compared here included)",
         load_average(),

@@ -1,5 +1,5 @@
-//! How punctual the schedule is and what it costs: `cargo bench --bench sampler`. Prints a table; the figures in
-//! `src/docs/performance.md` come from here. It drives a client that does nothing, so that all it measures is the
+//! How punctual the schedule is and what it costs: `cargo bench --bench sampler`. Prints two tables; the figures in
+//! `src/docs/performance.md` come from here. The first is of ways to wait until the next millisecond. The second drives a client that does nothing, so that all it measures is the
 //! runner's own: schedule, hand-over, operations log.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on says where")]
@@ -11,10 +11,14 @@ use blackstart::clock::Clock;
 use blackstart::event::What;
 use blackstart::exec::sampler::{Recorder, Sampler};
 use blackstart::journal::ops::{OpsWriter, read};
-use blackstart::model::{ClientBehaviour, Outcome, Service};
+use blackstart::model::{ClientBehaviour, Mono, Outcome, Service};
 use blackstart::plan::{Place, WorkloadPlan};
 use blackstart::workloads::{HttpVisits, WorkloadSpec};
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use rustix::event::{Timespec, epoll};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -131,7 +135,68 @@ async fn measure(title: &str, rates: &[f64]) {
     );
 }
 
+/// Waits for every millisecond for a while, and prints how late each was and what waiting cost.
+fn wait(title: &str, mut until: impl FnMut(Mono)) {
+    let (clock, count) = (Clock::System, 3_000_usize);
+    let (origin, before) = (clock.mono().after(Duration::from_millis(5)), thread_cpu());
+    let mut late: Vec<i64> = (0..count)
+        .map(|k| {
+            let due = origin + k as i64 * 1_000_000;
+            until(due);
+            clock.mono() - due
+        })
+        .collect();
+    let used = thread_cpu() - before;
+    late.sort_unstable();
+    let micros = |share: f64| late[((count - 1) as f64 * share) as usize] as f64 / 1e3;
+    println!(
+        "{title:<44} {:>8.0} {:>8.0} {:>8.0} {:>8.1}",
+        micros(0.5),
+        micros(0.99),
+        micros(1.0),
+        used / count as f64 * 1e6
+    );
+}
+
+fn thread_cpu() -> f64 {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
+    let seconds = |t: nix::sys::time::TimeVal| t.tv_sec() as f64 + t.tv_usec() as f64 / 1e6;
+    seconds(usage.user_time()) + seconds(usage.system_time())
+}
+
+/// The ways to wait, each with the kernel's usual slack and with none.
+fn ways_to_wait() {
+    println!("{:<44} {:>8} {:>8} {:>8} {:>8}", "waiting until the next millisecond", "p50", "p99", "max", "µs CPU");
+    let clock = Clock::System;
+    let alone = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    wait("tokio's timer", |due| alone.block_on(clock.sleep_until(due)));
+    let left = |due: Mono| Timespec::try_from(due.since(Clock::System.mono())).unwrap();
+    for slack in [50_000, 1] {
+        nix::sys::prctl::set_timerslack(slack).unwrap();
+        wait(&format!("clock_nanosleep, slack {slack} ns"), |due| clock.block_until(due));
+        wait(&format!("ppoll, slack {slack} ns"), |due| {
+            while clock.mono() < due {
+                let _interrupted = rustix::event::poll(&mut [], Some(&left(due)));
+            }
+        });
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::empty()).unwrap();
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        epoll::add(&epoll, timer.as_fd(), epoll::EventData::new_u64(1), epoll::EventFlags::IN | epoll::EventFlags::ET)
+            .unwrap();
+        wait(&format!("a timerfd in an epoll, slack {slack} ns"), |due| {
+            let at = Expiration::OneShot(TimeSpec::from_duration(clock.kernel_time(due)));
+            timer.set(at, TimerSetTimeFlags::TFD_TIMER_ABSTIME).unwrap();
+            while clock.mono() < due {
+                let _interrupted = epoll::wait(&epoll, &mut [const { std::mem::MaybeUninit::uninit() }; 4], None);
+            }
+        });
+    }
+    println!();
+}
+
 fn main() {
+    // In a thread of its own, whose slack nobody inherits.
+    std::thread::spawn(ways_to_wait).join().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     println!("sent − due, in microseconds; the largest gap between two sends, in milliseconds; CPU of one core\n");
     println!(

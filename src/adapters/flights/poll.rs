@@ -24,6 +24,14 @@ const WAKE: u64 = u64::MAX - 1;
 pub struct Waker(Arc<OwnedFd>);
 
 impl Waker {
+    /// One that nobody waits for yet.
+    ///
+    /// # Errors
+    /// When the system gives no descriptor.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+    }
+
     /// Wakes it.
     pub fn wake(&self) {
         // It fails only when it was woken 2⁶⁴ times.
@@ -54,7 +62,7 @@ impl Poll {
     pub fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
-        let waker = Waker(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?));
+        let waker = Waker::new()?;
         // Edges: neither has to be read to be waited for again.
         let edge = EventFlags::IN | EventFlags::ET;
         epoll::add(&epoll, timer.as_fd(), EventData::new_u64(TIMER), edge)?;

@@ -2,7 +2,7 @@
 //! of clients that cannot send.
 
 use super::*;
-use crate::adapters::{Act, Client, Clients, Done, Fut, Opened, Operation};
+use crate::adapters::{Act, Client, Clients, Done, Ended, Fut, Opened, Operation, Waker};
 use crate::clock::Clock;
 use crate::model::{Action, ClientBehaviour, Outcome, Service, Span};
 use crate::plan::Place;
@@ -261,4 +261,91 @@ async fn a_client_that_never_ends_is_given_up() {
     sampler.stop().await.unwrap();
     let records = memory.records();
     assert_eq!((records.len(), records[0].outcome, records[0].key.map(|key| key.seq)), (1, Outcome::Unknown, Some(0)));
+}
+
+/// Operations in flight that take so long, and come to this.
+struct Takes(Duration, Outcome, std::collections::VecDeque<(Operation, Mono)>);
+
+impl Flights for Takes {
+    fn begin(&mut self, operation: Operation, _: &mut Ended) {
+        self.2.push_back((operation, Clock::System.mono()));
+    }
+
+    fn wait(&mut self, until: Option<Mono>, ended: &mut Ended) {
+        let (clock, soon) = (Clock::System, Clock::System.mono().after(Duration::from_millis(5)));
+        let first = self.2.front().map(|(_, sent)| sent.after(self.0));
+        clock.block_until([until, first, Some(soon)].into_iter().flatten().min().unwrap());
+        while let Some((operation, sent)) = self.2.pop_front_if(|(_, sent)| sent.after(self.0) <= clock.mono()) {
+            ended.push((operation, Done { sent, done: clock.mono(), outcome: self.1, found: None }));
+        }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.2.len()
+    }
+
+    fn waker(&self) -> Waker {
+        Waker::new().unwrap()
+    }
+}
+
+/// Visits at 100/s on a thread of their own for half a second, of which `late` have passed when it starts. The deadline
+/// is 100 ms, and 6 can be in flight.
+async fn on_a_thread(takes: Duration, outcome: Outcome, late: Duration) -> Memory {
+    let (memory, clock) = (Memory::default(), Clock::System);
+    let engine = engine::Engine {
+        clock: clock.clone(),
+        flights: Box::new(Takes(takes, outcome, std::collections::VecDeque::new())),
+        sink: Arc::new(memory.clone()),
+        recorder: Arc::new(memory.clone()),
+        shared: Arc::new(Shared::new(live::Live::new("page".into()))),
+        late: stall::Stalls::new(StallCause::Schedule, 100.0),
+        starved: stall::Stalls::new(StallCause::Resources, 100.0),
+        nonce: 0,
+        deadline: 100 * MS,
+        capacity: capacity(100.0, Duration::from_millis(50)),
+    };
+    let origin = Mono(clock.mono().0 - i64::try_from(late.as_nanos()).unwrap());
+    let running = engine.start(Schedule::new(origin, vec![Pace::new(Lane::Visit, 100.0)])).unwrap();
+    clock.sleep_until(clock.mono().after(Duration::from_millis(500))).await;
+    running.stop();
+    running.ended().await;
+    let due: Vec<_> = memory.records().iter().map(|record| record.due - origin).collect();
+    let all: Vec<_> = (0..due.len() as i64).map(|k| k * 10 * MS).collect();
+    assert_eq!(due, all, "every due operation is there, once");
+    assert!(due.len() >= 50, "{}", due.len());
+    memory
+}
+
+#[tokio::test]
+async fn on_a_thread_too_what_finds_no_room_is_missed() {
+    let memory = on_a_thread(Duration::from_millis(300), Outcome::Ok, Duration::ZERO).await;
+    let records = memory.records();
+    let (ok, missed) = (count(&records, Outcome::Ok), count(&records, Outcome::Missed));
+    // What a stall of this machine explains is the runner's own.
+    assert_eq!(ok + missed + count(&records, Outcome::Unsent), records.len());
+    assert!(ok >= 6 && missed > 0, "{ok} ok, {missed} missed");
+    let waited = |record: &&OpRecord| record.outcome == Outcome::Missed && record.done - record.due <= 100 * MS;
+    assert_eq!(records.iter().find(waited), None, "each has waited for its whole deadline");
+}
+
+#[tokio::test]
+async fn on_a_thread_too_what_cannot_be_sent_is_the_runners_gap() {
+    let memory = on_a_thread(Duration::ZERO, Outcome::Unsent, Duration::ZERO).await;
+    let records = memory.records();
+    assert_eq!(count(&records, Outcome::Unsent), records.len());
+    assert!(records.iter().all(|record| record.sent == record.due));
+    assert!(memory.stalls().iter().any(|(_, cause)| *cause == StallCause::Resources), "{:?}", memory.stalls());
+}
+
+#[tokio::test]
+async fn a_thread_that_comes_too_late_says_so() {
+    let memory = on_a_thread(Duration::ZERO, Outcome::Ok, Duration::from_secs(3)).await;
+    let records = memory.records();
+    assert!((280..=300).contains(&count(&records[..300], Outcome::Unsent)), "older than their deadline, or nearly");
+    assert!(count(&records, Outcome::Ok) >= 20, "and it goes on");
+    let stalls = memory.stalls();
+    let (span, cause) = stalls[0];
+    assert_eq!(cause, StallCause::Schedule);
+    assert!(span.lo <= records[0].due && span.width() >= 2_900 * MS, "{stalls:?}");
 }
