@@ -222,6 +222,24 @@ pub enum What {
         /// Why.
         cause: StallCause,
     },
+    /// A vantage could not see in this span: neither up nor down for whoever looks from there.
+    VantageStalled {
+        /// Which.
+        vantage: String,
+        /// When.
+        span: Span,
+        /// Why.
+        cause: StallCause,
+    },
+    /// A vantage is gone before the load ended: from here on nobody looked from there.
+    VantageLost {
+        /// Which.
+        vantage: String,
+        /// When that was noticed.
+        at: Mono,
+        /// Why, in plain words.
+        why: String,
+    },
     /// A read-back of a ledger ended; its findings are in `file`.
     ReadBack(ReadBackDone),
     /// The sites of a ledger were looked at, to see when they hold the same.
@@ -331,6 +349,24 @@ pub struct WorkloadSeal {
     pub probe_of: Option<WorkloadName>,
     /// The operations log, relative to the run's folder.
     pub ops: String,
+    /// Where its clients are, if not in the runner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vantage: Option<VantageSeal>,
+}
+
+/// Where the clients of a workload are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VantageSeal {
+    /// The place.
+    pub name: String,
+    /// The workload as the playbook calls it; of all that have the same, the worst decides.
+    pub of: WorkloadName,
+    /// Its network namespace as written; the runner's own if none.
+    pub namespace: Option<String>,
+    /// Its clock minus the runner's, in nanoseconds: 0 on the same machine.
+    pub offset: i64,
+    /// The error of that, either way: 0 on the same machine.
+    pub offset_error: i64,
 }
 
 /// A step as sealed before the fault.

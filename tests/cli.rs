@@ -23,3 +23,5 @@ mod signals;
 mod support;
 #[path = "cli/validating.rs"]
 mod validating;
+#[path = "cli/vantages.rs"]
+mod vantages;

@@ -1,6 +1,7 @@
 //! Helper processes: detached children of our own program that hold a fault while the runner may die. They are found by
 //! their command line, `blackstart helper --owner TAG KIND PARAMETERS`, with no record at all. What they do is in `helpers`.
 
+use super::guardian::Ends;
 use super::process::SystemProcesses;
 use super::{AdapterError, Fut, ProcessState, Processes};
 use crate::model::{Owner, ProcessIdentity};
@@ -24,6 +25,14 @@ pub trait Helpers: Send + Sync {
         parameters: &'a serde_json::Value,
         limit: Duration,
     ) -> Fut<'a, Result<String, AdapterError>>;
+    /// Starts one that lives only as long as its runner, with a pipe in each direction; `name` is for whoever looks at
+    /// the list of processes. Worlds without processes have none.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    fn attach(&self, owner: &Owner, kind: &str, name: &str) -> Result<Attached, AdapterError> {
+        Err(AdapterError::Missing(format!("no process `{kind}` {name} of {owner} can be started here")))
+    }
     /// All live helpers that we may end, with their owners' tags, whoever started them.
     ///
     /// # Errors
@@ -48,6 +57,27 @@ pub trait Helpers: Send + Sync {
     fn end<'a>(&'a self, owner: &'a Owner, limit: Duration) -> Fut<'a, Result<(), AdapterError>>;
 }
 
+/// A helper that lives only as long as its runner.
+pub struct Attached {
+    /// What it says, and where it is told.
+    pub ends: Ends,
+    /// Its process.
+    pub process: AttachedProcess,
+}
+
+/// Its process, which is killed when this is dropped.
+pub struct AttachedProcess(tokio::process::Child);
+
+impl AttachedProcess {
+    /// Waits until it has ended, the pipe to it being closed; kills it after the limit.
+    pub async fn end(mut self, limit: Duration) {
+        if tokio::time::timeout(limit, self.0.wait()).await.is_err() {
+            // One that is gone already is what was wanted.
+            let _gone = self.0.kill().await;
+        }
+    }
+}
+
 /// Helpers of this machine.
 pub(super) struct SystemHelpers {
     program: Option<PathBuf>,
@@ -60,12 +90,12 @@ impl SystemHelpers {
         Self { program, processes: SystemProcesses::new() }
     }
 
-    fn command(&self, owner: &Owner, kind: &str, parameters: &serde_json::Value) -> std::process::Command {
+    fn command(&self, owner: &Owner, kind: &str, parameters: &str) -> std::process::Command {
         use std::os::unix::process::CommandExt;
         // The file behind it stays the one that runs, also when an upgrade has replaced it.
         let program = self.program.clone().unwrap_or_else(|| PathBuf::from("/proc/self/exe"));
         let mut command = std::process::Command::new(program);
-        command.arg0("blackstart").args([COMMAND, "--owner", &owner.tag(), kind, &parameters.to_string()]);
+        command.arg0("blackstart").args([COMMAND, "--owner", &owner.tag(), kind, parameters]);
         command.current_dir("/").env_clear();
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -144,7 +174,24 @@ impl Helpers for SystemHelpers {
         parameters: &'a serde_json::Value,
         limit: Duration,
     ) -> Fut<'a, Result<String, AdapterError>> {
-        Box::pin(self.started(self.command(owner, kind, parameters), kind, limit))
+        Box::pin(self.started(self.command(owner, kind, &parameters.to_string()), kind, limit))
+    }
+
+    fn attach(&self, owner: &Owner, kind: &str, name: &str) -> Result<Attached, AdapterError> {
+        let failed = |e: String| AdapterError::Other(format!("cannot start the process `{kind}` {name}: {e}"));
+        let mut command = self.command(owner, kind, name);
+        // What it has to say to people goes where this process's own messages go; paths mean what they mean here.
+        command.stdin(Stdio::piped()).stderr(Stdio::inherit());
+        command.current_dir(std::env::current_dir().map_err(|e| failed(e.to_string()))?);
+        let kept = ["SSL_CERT_FILE", "SSL_CERT_DIR", "TZ"];
+        command.envs(kept.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))));
+        let mut builder = tokio::process::Command::from(command);
+        let mut child = builder.kill_on_drop(true).spawn().map_err(|e| failed(e.to_string()))?;
+        let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(failed("it has no pipes".to_owned()));
+        };
+        let ends = Ends { from: Box::new(from), to: Box::new(to) };
+        Ok(Attached { ends, process: AttachedProcess(child) })
     }
 
     fn all(&self) -> Result<Vec<(String, ProcessIdentity)>, AdapterError> {

@@ -53,7 +53,7 @@ pub use absent::{Absent, absent};
 pub use containers::Containers;
 pub use files::{FileState, Files};
 pub use flights::{Ended, Flights, Waker};
-pub use helpers::Helpers;
+pub use helpers::{Attached, AttachedProcess, Helpers};
 pub use http::install_tls;
 pub use network::{NamespaceIdentity, Network, NetworkPlace};
 pub use system::allow_descriptors;
@@ -205,7 +205,7 @@ pub enum ProcessState {
 }
 
 /// A command with everything filled in. Its `Debug` form hides the environment's values and standard input.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Command {
     /// Program and arguments.
     pub argv: Vec<String>,
@@ -272,7 +272,7 @@ pub trait HeldProcess: Send + Sync {
 }
 
 /// An HTTP request with everything filled in.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Request {
     /// The method.
     pub method: String,
@@ -410,7 +410,8 @@ pub struct Opened {
 }
 
 /// How to reach what a workload drives, with everything filled in (secrets included: no `Debug`).
-#[derive(Clone)]
+/// It can be told to a process of ours over a pipe; it is never written anywhere.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub enum Endpoint {
     /// The ledger protocol of the embedded staging, over HTTP.
     KvLedger {
@@ -459,7 +460,7 @@ pub enum Endpoint {
 }
 
 /// How an HTTP service is reached, apart from its URL.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Line {
     /// Which HTTP.
     pub version: HttpVersion,
@@ -472,7 +473,7 @@ pub struct Line {
 }
 
 /// A version of HTTP.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum HttpVersion {
     /// HTTP/1.1.
     #[default]
@@ -482,7 +483,7 @@ pub enum HttpVersion {
 }
 
 /// What a client must know besides its endpoint.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ClientSettings {
     /// The run, part of every record's name.
     pub run: crate::model::RunId,

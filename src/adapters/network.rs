@@ -10,6 +10,8 @@ use std::time::Duration;
 
 mod system;
 
+pub use system::enter;
+
 /// This machine's.
 pub(super) fn system() -> Arc<dyn Network> {
     Arc::new(system::SystemNetwork)

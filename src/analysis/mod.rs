@@ -20,6 +20,7 @@ mod sites;
 pub mod stats;
 mod story;
 pub mod types;
+mod vantage;
 mod workload;
 
 pub use fingerprints::{FingerprintResult, PartResult};
@@ -45,9 +46,11 @@ pub fn analyze(record: &Record) -> Analysis {
     let (mut internal, mut notes) = (Vec::new(), story.notes.clone());
     let mut measured: Vec<Measurement> = Vec::new();
     for seal in &run.workloads {
-        let ops = usable(record, &seal.name, &mut notes);
-        measured.push(workload::measure(seal, &ops, &context));
+        let ops = vantage::on_our_clock(seal, usable(record, &seal.name, &mut notes));
+        let (clocks, stalls) = (vantage::clocks(seal, &clocks), vantage::stalls(seal, &story, &stalls));
+        measured.push(workload::measure(seal, &ops, &Context { clocks: &clocks, stalls: &stalls, ..context }));
     }
+    notes.extend(vantage::notes(&story));
     fold_probes(&mut measured);
     for measurement in &mut measured {
         let ops = usable(record, &measurement.result.name, &mut Vec::new());
@@ -56,7 +59,9 @@ pub fn analyze(record: &Record) -> Analysis {
         measurement.result.recoveries = measurement.judged.iter().map(|judged| judged.recovery.clone()).collect();
         notes.append(&mut measurement.notes);
     }
-    let objectives = run.objectives.iter().map(|o| objective::judge(o, &evidence(o, &story, &measured))).collect();
+    let combined = vantage::combined(&run.workloads, &measured);
+    let judge = |o| vantage::named(objective::judge(o, &evidence(o, &story, &measured, &combined)), &combined);
+    let objectives = run.objectives.iter().map(judge).collect();
     notes.extend(run.waivers.iter().map(|waiver| format!("waived: {waiver}")));
     let mut analysis = Analysis {
         started: story.started,
@@ -119,8 +124,10 @@ fn evidence<'a>(
     objective: &'a crate::model::Objective,
     story: &'a Story,
     measured: &'a [Measurement],
+    combined: &'a vantage::Combined,
 ) -> objective::Evidence<'a> {
     let found = measured.iter().find(|m| m.result.name == objective.workload);
+    let places = combined.get(&objective.workload).map(|(judged, _)| judged.as_slice());
     let first = || story.faults.iter().find(|f| f.injected.is_some()).or(story.faults.first());
     let fault = match &objective.fault {
         Some(id) => story.faults.iter().find(|f| f.id() == id),
@@ -132,7 +139,7 @@ fn evidence<'a>(
         (None, None) => Some("no fault was injected".to_owned()),
     };
     objective::Evidence {
-        judged: found.map_or(&[], |m| m.judged.as_slice()),
+        judged: found.map(|m| m.judged.as_slice()).or(places).unwrap_or_default(),
         ledger: found.and_then(|m| m.result.ledger.as_ref()),
         fault: fault.map(FaultStory::id),
         no_clock,

@@ -54,6 +54,10 @@ fn ending(analysis: &Analysis, story: &Story, record: &Record, reasons: &mut Vec
         let place = if let AbortCause::Step(step) = abort { story.place(step.as_str()) } else { None };
         reasons.push(Reason { place, ..inconclusive(aborted(abort)) });
     }
+    for (vantage, _, why) in &story.lost_vantages {
+        reasons
+            .push(inconclusive(format!("the vantage `{vantage}` was lost: {why}; nobody looked from there any more")));
+    }
     for (by, why) in &story.taken_over {
         let who = match by {
             Healer::Guardian => "its guardian",

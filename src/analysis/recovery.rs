@@ -36,6 +36,21 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// The same seen by a clock that may be off by so much.
+    pub fn blurred(&self, error: i64) -> Self {
+        let wide = |span: Span| Span::new(span.lo + -error, span.hi + error);
+        Self {
+            lo: self.lo.saturating_sub(error),
+            hi: self.hi.saturating_add(error),
+            heal: self.heal.map(|heal| heal.saturating_sub(error)),
+            declared: self.declared.map(wide),
+            next: self.next.map(|next| next.saturating_sub(error)),
+            ..self.clone()
+        }
+    }
+}
+
 /// A recovery, and what only the verdict and the ledger need of it.
 #[derive(Debug, Clone)]
 pub(super) struct Judged {
@@ -304,6 +319,7 @@ impl Judged {
             self.recovery.fixed_width = other.recovery.fixed_width;
         }
         let (a, b) = (&mut self.recovery, other.recovery);
+        let least = a.sustained.or(b.sustained).map(|known| known.low).filter(|low| *low > 0);
         a.attribution = worse_attribution(a, &b);
         a.perceived = later(a.perceived, b.perceived);
         a.first_restored = later(a.first_restored, b.first_restored);
@@ -323,7 +339,8 @@ impl Judged {
             (x, y) => x.or(y),
         };
         a.unnoticed &= b.unnoticed;
-        a.at_least = if a.sustained.is_some() { None } else { a.at_least.max(b.at_least) };
+        // Both together took at least as long as either is known to have taken.
+        a.at_least = if a.sustained.is_some() { None } else { least.max(a.at_least).max(b.at_least) };
         a.outages = a.outages.max(b.outages);
         a.why = a.why.take().or(b.why);
         self.back = self.back.zip(other.back).map(|(x, y)| x.max(y));

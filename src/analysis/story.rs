@@ -25,6 +25,10 @@ pub(super) struct Story {
     pub steps: Vec<StepStory>,
     pub milestones: Vec<(String, StepId, Span)>,
     pub stalls: Vec<(Span, StallCause)>,
+    /// Spans in which a vantage could not see.
+    pub vantage_stalls: Vec<(String, Span, StallCause)>,
+    /// Vantages that were gone before the load ended, with the reason.
+    pub lost_vantages: Vec<(String, i64, String)>,
     pub origins: BTreeMap<WorkloadName, i64>,
     pub read_backs: Vec<ReadBackDone>,
     pub aborts: Vec<AbortCause>,
@@ -139,6 +143,10 @@ impl Story {
             }
             What::Milestone { name, step, span } => self.milestones.push((name.clone(), step.clone(), *span)),
             What::Stall { span, cause } => self.stalls.push((*span, *cause)),
+            What::VantageStalled { vantage, span, cause } => {
+                self.vantage_stalls.push((vantage.clone(), *span, *cause));
+            }
+            What::VantageLost { vantage, at, why } => self.lost_vantages.push((vantage.clone(), at.0, why.clone())),
             What::ReadBack(done) => self.read_backs.push(done.clone()),
             What::TakenOver { by, why } => self.taken_over.push((*by, why.clone())),
             What::AbortRequested { cause } => self.aborts.push(cause.clone()),

@@ -11,6 +11,7 @@ use crate::model::{Action, Interval, Ops, Span};
 use std::collections::BTreeMap;
 
 /// What all workloads share.
+#[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub story: &'a Story,
     pub clocks: &'a [Clock],

@@ -12,7 +12,7 @@ pub struct Args {
     owner: String,
     /// The kind
     kind: String,
-    /// Its parameters, JSON
+    /// Its parameters, JSON; a vantage's name
     parameters: String,
 }
 
@@ -22,6 +22,9 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Exit {
         let mut out = std::io::stdout().lock();
         drop(writeln!(out, "{line}").and_then(|()| out.flush()));
     };
+    if args.kind == crate::exec::vantage::HELPER {
+        return super::vantage::run(&args.parameters, terminal);
+    }
     match helpers::run(&args.kind, &args.parameters, &mut ready) {
         Ok(()) => Exit::Pass,
         Err(why) => {

@@ -35,6 +35,7 @@ mod status;
 mod terminal;
 mod trap;
 mod validate;
+mod vantage;
 
 pub use exit::Exit;
 pub use reference::reference;

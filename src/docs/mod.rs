@@ -65,6 +65,8 @@ pub mod decisions {
         d012_the_sampler_engine;
         #[doc = include_str!("decisions/014_export.md")]
         d014_export;
+        #[doc = include_str!("decisions/017_vantage_points.md")]
+        d017_vantage_points;
         #[doc = include_str!("decisions/016_fingerprints.md")]
         d016_fingerprints;
     }

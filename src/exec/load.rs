@@ -4,11 +4,12 @@
 use super::drill::{Broken, Drill};
 use super::sampler::{self, Sampler};
 use super::sites::Sites;
+use super::source::Source;
+use super::vantage::{Assignment, Link};
 use crate::event::{ReadBackDone, ReadBackStage, What};
 use crate::journal::{ops::OpsWriter, readback};
 use crate::model::{Mono, WorkloadStats};
-use crate::plan::{StepPlan, TargetSpec, Verb, WorkloadPlan};
-use crate::workloads::WorkloadSpec;
+use crate::plan::{StepPlan, Verb, WorkloadPlan};
 use futures_util::future::join_all;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,13 +31,14 @@ const MARK_EVERY: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(super) struct Load {
     runners: Mutex<Vec<Arc<Runner>>>,
+    vantages: Mutex<Vec<Arc<Link>>>,
     /// When something last began to heal: the sites are looked at from then on.
     pub healing: watch::Sender<Option<Mono>>,
 }
 
 pub(super) struct Runner {
     pub plan: WorkloadPlan,
-    sampler: Sampler,
+    source: Source,
     pub sites: Sites,
     health: Mutex<Health>,
 }
@@ -96,7 +98,7 @@ impl Load {
     /// What all say about themselves; their health is looked at on the way.
     pub fn stats(&self, now: Mono) -> Vec<WorkloadStats> {
         let each = self.all().into_iter().map(|runner| {
-            let stats = runner.sampler.stats();
+            let stats = runner.source.stats();
             runner.look(&stats, now);
             stats
         });
@@ -107,28 +109,35 @@ impl Load {
     pub fn not_good_for(&self, time: Duration, now: Mono) -> Vec<String> {
         let bad = self.all().into_iter().filter(|runner| runner.good_for(now) < time);
         bad.map(|runner| {
-            let stats = runner.sampler.stats();
+            let stats = runner.source.stats();
             let (ok, done) = (stats.recent_ok, stats.recent_done);
             format!("workload `{}`: {ok} of {done} operations were ok in the last second", runner.plan.name)
         })
         .collect()
     }
 
+    /// Those of whose service nothing will be known any more.
+    pub fn lost(&self) -> Vec<String> {
+        let lost = self.all().into_iter().filter(|runner| runner.source.is_lost());
+        lost.map(|runner| format!("workload `{}`: its vantage is gone", runner.plan.name)).collect()
+    }
+
     /// Those whose sustained service cannot be decided yet.
     pub fn undecided(&self, now: Mono) -> Vec<String> {
         let all = self.all();
-        let open = all.iter().filter(|runner| runner.good_for(now) < runner.decided_after());
+        // Of one that nobody drives any more nothing will be decided.
+        let open = all.iter().filter(|r| !r.source.is_lost() && r.good_for(now) < r.decided_after());
         open.map(|runner| runner.plan.name.to_string()).collect()
     }
 
     /// Does every ledger's service answer right now?
     fn ledgers_answer(&self) -> bool {
         let answers = |r: &Arc<Runner>| r.health.lock().unwrap_or_else(PoisonError::into_inner).answers;
-        self.all().iter().filter(|r| r.sampler.is_ledger()).all(answers)
+        self.all().iter().filter(|r| r.source.is_ledger()).all(answers)
     }
 
     fn has_ledger(&self) -> bool {
-        self.all().iter().any(|r| r.sampler.is_ledger())
+        self.all().iter().any(|r| r.source.is_ledger())
     }
 }
 
@@ -136,15 +145,26 @@ impl Drill<'_> {
     /// Opens every workload and starts all schedules together.
     pub async fn start_load(&self) -> Result<(), Broken> {
         let mut reasons = Vec::new();
+        // Not broken off half-way: a process that has only just begun is not known yet.
+        let (vantages, mut seats) = self.open_vantages().await.map_err(Broken::Preflight)?;
+        *self.load.vantages.lock().unwrap_or_else(PoisonError::into_inner) = vantages;
         for plan in &self.plan.workloads {
-            match self.unless_stopped(self.open_workload(plan)).await? {
+            let seat = seats.remove(&plan.name);
+            let opened = async {
+                match seat {
+                    // A vantage holds no ledger, so there are no sites.
+                    Some(seat) => Ok(self.runner(plan, Source::There(seat), Sites::default())),
+                    None => self.open_workload(plan).await,
+                }
+            };
+            match self.unless_stopped(opened).await? {
                 Ok(runner) => self.load.runners.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(runner)),
                 Err(why) => reasons.push(format!("workload `{}`: {why}", plan.name)),
             }
         }
         let origin = self.now().after(HEAD_START);
         for runner in self.load.all().iter().filter(|_| reasons.is_empty()) {
-            match runner.sampler.start(origin) {
+            match runner.source.start(origin) {
                 Ok(()) => {
                     self.note(What::WorkloadStarted { workload: runner.plan.name.clone(), origin });
                     runner.health.lock().unwrap_or_else(PoisonError::into_inner).running = true;
@@ -156,21 +176,20 @@ impl Drill<'_> {
     }
 
     async fn open_workload(&self, plan: &WorkloadPlan) -> Result<Runner, String> {
-        let target = match &plan.spec {
-            WorkloadSpec::Ledger(ledger) => self.plan.targets.get(&ledger.target).map(|t| &t.spec),
-            _ => None::<&TargetSpec>,
-        };
-        let run = &self.options.run;
-        let (endpoint, settings) = sampler::endpoint(plan, target, run, &self.scene.cx()).map_err(|e| e.to_string())?;
+        let Assignment { endpoint, settings, .. } = self.assignment(plan)?;
         let ops = OpsWriter::create(&self.dir, &plan.name).map_err(|e| e.to_string())?;
         let recorder: Arc<dyn sampler::Recorder> = Arc::clone(&self.record) as _;
         let opened = Sampler::open(self.world, plan, endpoint, settings, ops, recorder).await;
         let sampler = opened.map_err(|e| format!("it cannot be opened: {e}"))?;
+        let sites = self.open_sites(plan).await?;
+        Ok(self.runner(plan, Source::Here(Box::new(sampler)), sites))
+    }
+
+    fn runner(&self, plan: &WorkloadPlan, source: Source, sites: Sites) -> Runner {
         let marked = self.now();
         let health =
             Health { good_since: None, answers: false, ok: 0, bad: 0, missed: 0, marked, blocks: 0, running: false };
-        let sites = self.open_sites(plan).await?;
-        Ok(Runner { plan: plan.clone(), sampler, sites, health: Mutex::new(health) })
+        Runner { plan: plan.clone(), source, sites, health: Mutex::new(health) }
     }
 
     /// Notes how far the operations logs have got, now and then. A log that cannot be written stops the run.
@@ -181,8 +200,8 @@ impl Drill<'_> {
                 continue;
             }
             health.marked = now;
-            match runner.sampler.mark() {
-                Ok(mark) if mark.blocks > health.blocks => {
+            match runner.source.mark() {
+                Ok(Some(mark)) if mark.blocks > health.blocks => {
                     health.blocks = mark.blocks;
                     self.note(What::OpsMark(mark));
                 }
@@ -200,13 +219,15 @@ impl Drill<'_> {
                 let mut health = runner.health.lock().unwrap_or_else(PoisonError::into_inner);
                 std::mem::replace(&mut health.running, false)
             };
-            match runner.sampler.stop().await {
-                Ok(mark) if ran => self.note(What::WorkloadStopped(mark)),
+            match runner.source.stop().await {
+                Ok(Some(mark)) if ran => self.note(What::WorkloadStopped(mark)),
                 Ok(_) => {}
                 Err(error) => self.record.failing(&error.to_string()),
             }
         }))
         .await;
+        let vantages = std::mem::take(&mut *self.load.vantages.lock().unwrap_or_else(PoisonError::into_inner));
+        join_all(vantages.iter().map(|vantage| vantage.end())).await;
     }
 
     /// Before the first step that heals: what is there now, for loss that only the healing causes is told apart by it.
@@ -243,7 +264,7 @@ impl Drill<'_> {
 
     /// Reads every ledger back.
     pub async fn read_back(&self, stage: ReadBackStage) {
-        for runner in self.load.all().iter().filter(|r| r.sampler.is_ledger()) {
+        for runner in self.load.all().iter().filter(|r| r.source.is_ledger()) {
             let began = Some(self.now());
             let (limit, attempts) = match stage {
                 ReadBackStage::Early => (EARLY_LIMIT, 1),
@@ -273,7 +294,7 @@ impl Drill<'_> {
 
     async fn read_back_once(&self, runner: &Runner, stage: ReadBackStage) -> Result<ReadBackDone, String> {
         let began = Some(self.now());
-        let findings = runner.sampler.read_back().await.map_err(|e| e.to_string())?;
+        let findings = runner.source.read_back().await.map_err(|e| e.to_string())?;
         let done = readback::write(&self.dir, &runner.plan.name, stage, "service", &findings);
         done.map(|done| ReadBackDone { began, ..done }).map_err(|e| e.to_string())
     }

@@ -108,6 +108,10 @@ impl Drill<'_> {
                     steady_since = self.now();
                 }
             }
+            let lost = self.load.lost();
+            if !lost.is_empty() {
+                return Err(Broken::Preflight(lost));
+            }
             let bad = self.load.not_good_for(wanted, now);
             let steady = now.since(steady_since) >= wanted;
             if bad.is_empty() && steady {

@@ -74,7 +74,7 @@ impl Redactor {
                 taken.error.iter_mut().for_each(|t| self.text(t));
                 taken.named.iter_mut().flat_map(|n| &mut n.first).for_each(|(name, _)| self.text(name));
             }
-            What::Note { text } => self.text(text),
+            What::Note { text } | What::VantageLost { why: text, .. } => self.text(text),
             What::PreflightFailed { reasons, .. } => reasons.iter_mut().for_each(|t| self.text(t)),
             What::PhaseStarted { .. }
             | What::PhaseEnded { .. }
@@ -88,6 +88,7 @@ impl Redactor {
             | What::Guarded { .. }
             | What::StagingBegun { .. }
             | What::AbortRequested { .. }
+            | What::VantageStalled { .. }
             | What::Stall { .. } => {}
         }
     }

@@ -1,7 +1,7 @@
 //! The start record: everything that is sealed before anything is touched. Pure.
 
 use super::options::RunOptions;
-use crate::event::{FingerprintSeal, RunStarted, SitesSeal, StepSeal, WorkloadSeal};
+use crate::event::{FingerprintSeal, RunStarted, SitesSeal, StepSeal, VantageSeal, WorkloadSeal};
 use crate::journal;
 use crate::plan::{FingerprintPlan, Plan, StepPlan, Verb, WorkloadPlan};
 use crate::workloads::WorkloadSpec;
@@ -66,6 +66,14 @@ fn workload(plan: &WorkloadPlan) -> WorkloadSeal {
         writers: plan.writers,
         probe_of: plan.probe_of.clone(),
         ops: journal::ops::file_name(&plan.name),
+        vantage: plan.vantage.as_ref().map(|vantage| VantageSeal {
+            name: vantage.name.clone(),
+            of: vantage.of.clone(),
+            namespace: vantage.namespace.as_ref().map(ToString::to_string),
+            // A process of this machine reads the same clock.
+            offset: 0,
+            offset_error: 0,
+        }),
     }
 }
 

@@ -172,7 +172,7 @@ fn host_port(address: &str) -> Option<(&str, u16)> {
 }
 
 /// A path starts from the playbook's folder, wherever it is healed from; a name stays one.
-fn from_base(namespace: String, cx: &Cx<'_>) -> String {
+pub(super) fn from_base(namespace: String, cx: &Cx<'_>) -> String {
     if !namespace.contains('/') {
         return namespace;
     }

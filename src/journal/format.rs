@@ -13,7 +13,12 @@ pub const VERSION: u32 = 2;
 
 /// A line says the lowest version that knows its event, so that an older reader reads what it can and stops where it must.
 fn version_of(what: &What) -> u32 {
-    if matches!(what, What::Fingerprint(_) | What::Sites(_)) { VERSION } else { 1 }
+    match what {
+        What::Fingerprint(_) | What::Sites(_) | What::VantageStalled { .. } | What::VantageLost { .. } => VERSION,
+        // Who does not know vantages would take one service that is seen from several places for several.
+        What::RunStarted(start) if start.workloads.iter().any(|seal| seal.vantage.is_some()) => VERSION,
+        _ => 1,
+    }
 }
 
 /// The journal's name in a run's folder.

@@ -20,6 +20,7 @@ fn seal(name: &str) -> WorkloadSeal {
         client: ClientBehaviour::Pooled,
         writers: 2,
         probe_of: None,
+        vantage: None,
         ops: ops::file_name(&name.into()),
     }
 }

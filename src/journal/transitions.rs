@@ -130,6 +130,8 @@ impl State {
             | What::StagingBegun { .. }
             | What::TakenOver { .. }
             | What::Stall { .. }
+            | What::VantageStalled { .. }
+            | What::VantageLost { .. }
             | What::Note { .. } => Ok(()),
         }
     }

@@ -1,9 +1,10 @@
 //! What a running workload can say about itself at any moment: for live views only, never for judging.
 
 use super::WorkloadName;
+use serde::{Deserialize, Serialize};
 
 /// One workload, live. Counts are since its start; `recent_*` cover about the last second.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkloadStats {
     /// Which.
     pub workload: WorkloadName,
@@ -25,4 +26,20 @@ pub struct WorkloadStats {
     pub recent_p50: Option<i64>,
     /// p99 of the same.
     pub recent_p99: Option<i64>,
+}
+
+impl WorkloadStats {
+    /// Of one that has said nothing yet.
+    #[must_use]
+    pub fn none(workload: WorkloadName) -> Self {
+        let (recent_p50, recent_p99) = (None, None);
+        let (due, ok, fail, unknown, missed, recent_done, recent_ok) = (0, 0, 0, 0, 0, 0, 0);
+        Self { workload, due, ok, fail, unknown, missed, recent_done, recent_ok, recent_p50, recent_p99 }
+    }
+
+    /// The same with nothing known of the last second.
+    #[must_use]
+    pub fn without_recent(&self) -> Self {
+        Self { recent_done: 0, recent_ok: 0, recent_p50: None, recent_p99: None, ..self.clone() }
+    }
 }

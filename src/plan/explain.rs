@@ -211,8 +211,12 @@ fn workload(w: &WorkloadPlan) -> String {
         ClientBehaviour::Retrying(_) => "retrying",
     };
     let s = &w.service;
+    let from = w.vantage.as_ref().map_or_else(String::new, |vantage| {
+        let inside = vantage.namespace.as_ref().map_or_else(String::new, |n| format!(" in the network namespace {n}"));
+        format!(", from a process of its own{inside}")
+    });
     format!(
-        "{}: {what}, {}/s, {client}; served = ok within {}, works = {}% served for {}",
+        "{}: {what}, {}/s, {client}{from}; served = ok within {}, works = {}% served for {}",
         w.name,
         w.rate,
         Dur(s.deadline),

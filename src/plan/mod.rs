@@ -22,6 +22,7 @@ use std::time::Duration;
 mod allow;
 mod explain;
 mod lower;
+mod vantage;
 
 pub use crate::model::{
     AddressTarget, ComposeService, ContainerTarget, EmbeddedStaging, HostTarget, NetworkTarget, PathTarget,
@@ -30,6 +31,7 @@ pub use crate::model::{
 };
 pub use explain::{Explanation, FaultLine, PhaseLine, StepLine, TargetLine, explain};
 pub use lower::{Inputs, compile, lower};
+pub use vantage::{VantagePlan, VantageSpec};
 
 /// A checked drill. It can be read as a [`Drill`]; it can only be made by lowering a playbook.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,7 +108,7 @@ pub struct Source {
 }
 
 /// A place in a playbook, for messages at run time.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Place {
     /// The file.
     pub file: String,
@@ -222,7 +224,7 @@ pub enum StagingPlan {
 }
 
 /// A workload.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkloadPlan {
     /// Its name.
     pub name: WorkloadName,
@@ -240,6 +242,8 @@ pub struct WorkloadPlan {
     pub writers: u16,
     /// For the availability probe that lowering adds to a ledger: that ledger.
     pub probe_of: Option<WorkloadName>,
+    /// Where its clients are, if not in the runner.
+    pub vantage: Option<VantagePlan>,
     /// Where it stands.
     pub place: Place,
 }

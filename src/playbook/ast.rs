@@ -53,6 +53,8 @@ pub struct DrillAst<'a> {
     pub staging: Option<&'a Node>,
     /// `workload:`
     pub workloads: &'a [(Name, Node)],
+    /// `vantages:`
+    pub vantages: &'a [(Name, Node)],
     /// `fingerprints:`
     pub fingerprints: &'a [(Name, Node)],
     /// `guards:`

@@ -44,6 +44,7 @@ pub fn drill<'a>(root: &'a Node, said: &'a Diagnostics) -> DrillAst<'a> {
         targets: top.map("targets"),
         staging: top.get("staging"),
         workloads: top.map("workload"),
+        vantages: top.map("vantages"),
         fingerprints: top.map("fingerprints"),
         guards: top.list("guards"),
         waive: top.list("waive"),

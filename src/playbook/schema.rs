@@ -79,7 +79,8 @@ fn drill(g: &mut SchemaGenerator) -> Value {
         "secrets": map_of(&of::<SecretSource>(g)),
         "targets": map_of(&of::<TargetSpec>(g)),
         "staging": staging(g),
-        "workload": map_of(&beside(of::<WorkloadSpec>(g), json!({"service": of::<ServiceSpec>(g)}))),
+        "workload": map_of(&beside(of::<WorkloadSpec>(g), json!({"service": of::<ServiceSpec>(g), "from": one_or_more(&text)}))),
+        "vantages": map_of(&vantage()),
         "fingerprints": map_of(&beside(of::<FingerprintSpec>(g), json!({"expect": {"enum": ["same", "any"]}, "within": dur}))),
         "guards": list_of(&guard(g)),
         "waive": list_of(&json!({"type": "object", "additionalProperties": false,
@@ -90,6 +91,11 @@ fn drill(g: &mut SchemaGenerator) -> Value {
         properties[phase] = steps.clone();
     }
     json!({"type": "object", "required": ["drill", "environment"], "additionalProperties": false, "properties": properties})
+}
+
+fn vantage() -> Value {
+    json!({"type": "object", "additionalProperties": false, "properties": {"namespace": {"type": "string",
+        "description": "a network namespace, by name or path; the runner's own if not given"}}})
 }
 
 fn objectives(dur: &Value) -> Value {

@@ -101,6 +101,9 @@ impl Live {
                 Some((format!("{why}: the guardian takes over"), Tone::Bad))
             }
             What::TakenOver { by: Healer::Recover, why } => Some((format!("{why}: recovering"), Tone::Bad)),
+            What::VantageLost { vantage, why, .. } => {
+                Some((format!("nobody looks from the vantage {vantage} any more: {why}"), Tone::Bad))
+            }
             What::Note { text } => Some((format!("note: {text}"), Tone::Faint)),
             What::ReadBack(done) => Some(match &done.error {
                 None => (format!("read {} back from {}", done.workload, done.site), Tone::Plain),

@@ -72,6 +72,7 @@ fn plan(name: &str, rate: f64) -> WorkloadPlan {
         client: ClientBehaviour::Fresh,
         writers: 0,
         probe_of: None,
+        vantage: None,
         place: Place::default(),
     }
 }

@@ -73,6 +73,7 @@ fn plan(rate: f64, timeout: Duration, behaviour: &ClientBehaviour) -> WorkloadPl
         client: behaviour.clone(),
         writers: 0,
         probe_of: None,
+        vantage: None,
         place: Place::default(),
     }
 }

@@ -34,6 +34,7 @@ pub fn record(setup: &Setup, ops: Vec<OpRecord>) -> Record {
         client: ClientBehaviour::Fresh,
         writers: setup.writers,
         probe_of: None,
+        vantage: None,
         ops: text(),
     };
     let host = HostSeal { tool: text(), host: text(), system: text(), boot: text(), cores: 1, trigger: text() };

@@ -143,6 +143,14 @@ impl Into {
     }
 }
 
+/// Takes this thread, and all that it starts later, to exactly this namespace.
+///
+/// # Errors
+/// `Missing` if it is gone, `Refused` without CAP_SYS_ADMIN.
+pub fn enter(who: &NamespaceIdentity) -> Result<(), AdapterError> {
+    Into::Known(who.clone()).enter()
+}
+
 /// Does something in a namespace, on a thread that ends with it.
 async fn inside<T: Send + 'static>(
     place: Into,

@@ -182,6 +182,7 @@ pub fn seal(name: &str, rate: f64, writers: u16) -> WorkloadSeal {
         client: ClientBehaviour::Fresh,
         writers,
         probe_of: None,
+        vantage: None,
         ops: String::new(),
     }
 }

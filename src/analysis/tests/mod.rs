@@ -3,4 +3,5 @@
 mod builder;
 mod formulas;
 mod ledgers;
+mod vantages;
 mod verdicts;

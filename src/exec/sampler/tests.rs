@@ -103,6 +103,7 @@ fn plan(writers: u16, rate: f64, read_rate: &str) -> WorkloadPlan {
         client: ClientBehaviour::Pooled,
         writers,
         probe_of: None,
+        vantage: None,
         place: Place::default(),
     }
 }

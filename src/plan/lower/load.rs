@@ -2,6 +2,7 @@
 
 use super::expressions;
 use super::references::{self, Stage, no_steps};
+use super::vantages::{self, Vantages};
 use super::{Cx, kind_of};
 use crate::model::{ClientBehaviour, Comparison, Dur, Percent, RetryPolicy, Service, Template, WorkloadName};
 use crate::plan::{Budget, GuardCheck, GuardPlan, ServiceSpec, TargetPlan, TargetSpec, Waiver, WorkloadPlan};
@@ -27,7 +28,12 @@ const MOST_PAYLOAD: u64 = 1 << 20;
 
 type Targets = BTreeMap<String, TargetPlan>;
 
-pub(super) fn workloads(cx: &Cx<'_>, sections: &DrillAst<'_>, targets: &Targets) -> Vec<WorkloadPlan> {
+pub(super) fn workloads(
+    cx: &Cx<'_>,
+    sections: &DrillAst<'_>,
+    targets: &Targets,
+    vantages: &Vantages,
+) -> Vec<WorkloadPlan> {
     let mut plans = Vec::new();
     for (name, node) in sections.workloads {
         if !is_snake(&name.text) {
@@ -40,7 +46,8 @@ pub(super) fn workloads(cx: &Cx<'_>, sections: &DrillAst<'_>, targets: &Targets)
         }
         references::check(cx, node, Stage::Run, &no_steps);
         expressions::check(cx, node);
-        plans.extend(workload(cx, name, node, targets));
+        let plan = workload(cx, name, node, targets);
+        plans.extend(vantages::spread(cx, node, plan, vantages));
     }
     plans
 }
@@ -49,7 +56,7 @@ fn workload(cx: &Cx<'_>, name: &Name, node: &Node, targets: &Targets) -> Vec<Wor
     let kinds: Vec<&str> = workloads::KINDS.iter().map(|k| k.kind).collect();
     let service_node = node.get("service");
     let service = service_node.map(|n| cx.decode::<ServiceSpec>(n, "service"));
-    let Some(kind) = kind_of(cx, node, &name.text, &kinds, &["service"]) else { return Vec::new() };
+    let Some(kind) = kind_of(cx, node, &name.text, &kinds, &["service", "from"]) else { return Vec::new() };
     let Some(spec) = cx.decode::<WorkloadSpec>(&kind, &name.text) else { return Vec::new() };
     let Some(service) = service.unwrap_or_else(|| Some(ServiceSpec::default())) else { return Vec::new() };
     let at = |key: &str| find_key(&kind, key).unwrap_or(name.region);
@@ -93,6 +100,7 @@ fn workload(cx: &Cx<'_>, name: &Name, node: &Node, targets: &Targets) -> Vec<Wor
         client,
         writers,
         probe_of: None,
+        vantage: None,
         place,
     };
     let probe = probe(&plan, targets);

@@ -11,6 +11,7 @@ mod params;
 mod references;
 mod spread;
 mod steps;
+mod vantages;
 mod warn;
 mod world;
 
@@ -178,7 +179,9 @@ fn one(ast: &Ast, params: BTreeMap<String, Option<String>>, inputs: &Inputs<'_>,
     let secrets = world::secrets(&cx, &sections);
     let targets = world::targets(&cx, &sections, environment.as_deref());
     let staging = sections.staging.and_then(|node| world::staging(&cx, node));
-    let workloads = load::workloads(&cx, &sections, &targets);
+    let vantages = vantages::lower(&cx, &sections);
+    let workloads = load::workloads(&cx, &sections, &targets, &vantages);
+    vantages::unused(&cx, &sections, &workloads);
     let fingerprints = fingerprints::lower(&cx, &sections, &workloads);
     let guards = load::guards(&cx, &sections, &workloads);
     let waivers = load::waivers(&cx, &sections, &guards.guards);

@@ -134,7 +134,7 @@ impl Limits<'_> {
         let fault = self.fault(rpo.fault.as_deref(), at("fault"));
         let is_ledger = |w: &WorkloadPlan| w.writers > 0;
         if let Some(named) = &rpo.workload
-            && self.workloads.iter().any(|w| w.name.as_str() == named && !is_ledger(w))
+            && self.workloads.iter().any(|w| (w.name.as_str() == named || whole(w).as_str() == named) && !is_ledger(w))
         {
             let message = format!("`{named}` writes no records, so nothing of it can be lost");
             return self.cx.wrong(at("workload"), message, "name a workload of kind `ledger`");
@@ -167,14 +167,22 @@ impl Limits<'_> {
 
     fn choose(&self, named: Option<&str>, at: Region, fits: impl Fn(&WorkloadPlan) -> bool) -> Vec<WorkloadName> {
         match named {
-            None => self.workloads.iter().filter(|w| fits(w)).map(|w| w.name.clone()).collect(),
+            None => {
+                let mut all: Vec<WorkloadName> = self.workloads.iter().filter(|w| fits(w)).map(whole).collect();
+                // One that is seen from several places has one objective: the worst place decides.
+                all.dedup();
+                all
+            }
             Some(name) => {
-                let found = self.workloads.iter().find(|w| w.name.as_str() == name);
+                let found = self.workloads.iter().find(|w| w.name.as_str() == name).map(|w| w.name.clone());
+                let found = found.or_else(|| self.workloads.iter().map(whole).find(|of| of.as_str() == name));
                 if found.is_none() {
-                    let known: Vec<&str> = self.workloads.iter().map(|w| w.name.as_str()).collect();
+                    let mut known: Vec<WorkloadName> = self.workloads.iter().map(whole).collect();
+                    known.dedup();
+                    let known: Vec<&str> = known.iter().map(WorkloadName::as_str).collect();
                     self.cx.unknown(at, "workload", name, &known);
                 }
-                found.map(|w| w.name.clone()).into_iter().collect()
+                found.into_iter().collect()
             }
         }
     }
@@ -198,6 +206,11 @@ impl Limits<'_> {
         }
         self.found.push(objective);
     }
+}
+
+/// The workload as the playbook calls it.
+fn whole(w: &WorkloadPlan) -> WorkloadName {
+    w.vantage.as_ref().map_or(&w.name, |vantage| &vantage.of).clone()
 }
 
 fn nanos(time: Duration) -> i64 {

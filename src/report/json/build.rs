@@ -3,10 +3,10 @@
 use super::{
     Age, Bar, Class, Downtime, Fault, FaultLoss, Finding, Host, Journal, Ledger, LostRun, Mark, Objective, Operations,
     Outage, Outcome, Percentiles, Phases, Playbook, Recovery, Report, Run, Series, Service, Stall, Step, Strip, Unit,
-    VERSION, Workload, restored_by,
+    VERSION, Vantage, Workload, restored_by,
 };
 use crate::analysis::{self as a, Analysis, At};
-use crate::event::{StepOutcome, WorkloadSeal};
+use crate::event::{StepOutcome, VantageSeal, WorkloadSeal};
 use crate::model::{Interval, ObjectiveKind};
 use crate::report::words::{self, seconds};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -98,6 +98,7 @@ fn workload(a: &Analysis, w: &a::WorkloadResult) -> Workload {
     Workload {
         kind: w.kind.clone(),
         probe_of: w.probe_of.as_ref().map(|n| n.0.clone()),
+        vantage: seal.and_then(|s| s.vantage.as_ref()).map(vantage),
         client: seal.map(|s| words::client(&s.client)),
         rate: seal.map(|s| s.rate),
         service: seal.map(service),
@@ -117,6 +118,10 @@ fn workload(a: &Analysis, w: &a::WorkloadResult) -> Workload {
         ledger: w.ledger.as_ref().map(ledger),
         series: series(&w.series),
     }
+}
+
+fn vantage(v: &VantageSeal) -> Vantage {
+    Vantage { name: v.name.clone(), of: v.of.0.clone(), namespace: v.namespace.clone() }
 }
 
 fn operations(o: &a::OpCounts) -> Operations {

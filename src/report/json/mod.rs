@@ -194,12 +194,25 @@ struct Objective {
     why: String,
 }
 
+/// Where clients were.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Vantage {
+    name: String,
+    /// The workload as the playbook calls it; the worst place decides its objectives.
+    of: String,
+    /// The network namespace as written; null for the runner's own.
+    namespace: Option<String>,
+}
+
 /// What one workload's clients saw.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Workload {
     kind: String,
     /// For the availability probe of a ledger: that ledger.
     probe_of: Option<String>,
+    /// Where its clients were, if not in the runner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vantage: Option<Vantage>,
     client: Option<String>,
     /// Operations a second.
     rate: Option<f64>,

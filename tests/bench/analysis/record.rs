@@ -197,6 +197,7 @@ fn start() -> RunStarted {
         client: ClientBehaviour::Pooled,
         writers,
         probe_of: None,
+        vantage: None,
         ops: format!("ops/{name}.ops"),
     };
     let objective = |kind, workload: &str, target| Objective {

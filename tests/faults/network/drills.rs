@@ -99,6 +99,20 @@ fn a_leader_that_is_cut_off_is_replaced() {
     assert!(!machine.sh("nft list tables").contains("blackstart"));
 }
 
+#[test]
+fn a_service_is_down_from_outside_and_up_in_its_rack() {
+    let ran = Machine::new().run("drills/vantages.yaml");
+    let down = downtime(&ran, "page@outside");
+    assert!((3.0..10.0).contains(&down), "{down} s: {}", ran.text);
+    let (outside, rack) = (&ran.report["workloads"]["page@outside"], &ran.report["workloads"]["page@rack"]);
+    assert_eq!(rack["downtime"]["outages"], 0, "{}", ran.text);
+    assert!(rack["operations"]["ok"].as_u64().unwrap() > 300, "{}", rack["operations"]);
+    // The worst decides.
+    let objective = &ran.report["objectives"][0];
+    assert_eq!(objective["actual"], outside["recoveries"][0]["sustained"], "{objective}");
+    assert!(rack["recoveries"][0]["sustained"]["high"].as_f64().unwrap() < 1.0, "{rack}");
+}
+
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !holds() {
