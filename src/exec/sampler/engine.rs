@@ -3,7 +3,7 @@
 //! Which operations are due is `schedule`'s business, what is sent is the client's.
 
 use super::live::Live;
-use super::schedule::{Due, Running, Schedule};
+use super::schedule::{Due, Running, Schedule, Stop};
 use super::stall::Stalls;
 use super::{OpsSink, Recorder, never_sent};
 use crate::adapters::{Act, Ended, Flights, Operation};
@@ -64,7 +64,7 @@ impl Engine {
         let thread = std::thread::Builder::new().name("engine".to_owned());
         thread.spawn(move || {
             self.clock.sharpen_this_thread();
-            Loop::new(self, schedule).run(&|| stop.is_asked());
+            Loop::new(self, schedule).run(&stop);
             stop.ended();
         })?;
         Ok(running)
@@ -88,18 +88,15 @@ impl Loop {
         Self { engine, schedule, waiting: VecDeque::new(), ended: Vec::new(), records: Vec::new(), fired: 0 }
     }
 
-    fn run(mut self, is_stopped: &dyn Fn() -> bool) {
+    fn run(mut self, stop: &Stop) {
         loop {
-            let stopped = is_stopped();
-            if stopped && self.waiting.is_empty() && self.engine.flights.in_flight() == 0 {
+            self.fire(stop);
+            let next = self.schedule.peek().filter(|due| stop.covers(*due)).map(|due| due.at);
+            if next.is_none() && self.waiting.is_empty() && self.engine.flights.in_flight() == 0 {
                 break;
-            }
-            if !stopped {
-                self.fire();
             }
             self.expire();
             self.write_down();
-            let next = if stopped { None } else { self.schedule.peek().map(|due| due.at) };
             let until = [next, self.next_expiry()].into_iter().flatten().min();
             self.engine.flights.wait(until, &mut self.ended);
             self.note();
@@ -111,9 +108,9 @@ impl Loop {
     }
 
     /// Begins what is due.
-    fn fire(&mut self) {
+    fn fire(&mut self, stop: &Stop) {
         for _ in 0..BURST {
-            let Some(due) = self.schedule.peek() else { return };
+            let Some(due) = self.schedule.peek().filter(|due| stop.covers(*due)) else { return };
             let now = self.engine.clock.mono();
             if due.at > now {
                 return;

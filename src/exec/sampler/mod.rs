@@ -191,7 +191,7 @@ impl Sampler {
     pub async fn stop(&self) -> Result<OpsMark, JournalError> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(running) = running {
-            running.stop();
+            running.stop(self.clock.mono());
             running.ended().await;
         }
         let last_unknown = match &self.way {

@@ -6,7 +6,7 @@ use crate::adapters::Waker;
 use crate::clock::Clock;
 use crate::model::{Action, Mono};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 /// The schedule's thread looks at least so often whether it shall stop.
@@ -99,35 +99,43 @@ impl Schedule {
 
 /// Tells a running schedule to stop, and hears when it has.
 pub(super) struct Running {
-    stop: Arc<AtomicBool>,
+    end: Arc<AtomicI64>,
     ended: tokio::sync::watch::Receiver<bool>,
     waker: Option<Waker>,
 }
 
 /// The other end: the running schedule's own.
 pub(super) struct Stop {
-    asked: Arc<AtomicBool>,
-    end: tokio::sync::watch::Sender<bool>,
+    end: Arc<AtomicI64>,
+    over: tokio::sync::watch::Sender<bool>,
 }
 
+/// There is no end yet.
+const NO_END: i64 = i64::MAX;
+
 impl Stop {
-    /// Shall it stop?
-    pub fn is_asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+    /// What is due after this is not due any more; what was due before still is, however late the loop is.
+    pub fn end(&self) -> Option<Mono> {
+        Some(self.end.load(Ordering::Relaxed)).filter(|end| *end != NO_END).map(Mono)
     }
 
-    /// It has.
+    /// Is this due before the end?
+    pub fn covers(&self, due: Due) -> bool {
+        self.end().is_none_or(|end| due.at <= end)
+    }
+
+    /// The loop has ended.
     pub fn ended(&self) {
-        self.end.send_replace(true);
+        self.over.send_replace(true);
     }
 }
 
 impl Running {
     /// Both ends. `waker` wakes a loop that does not look by itself.
     pub fn new(waker: Option<Waker>) -> (Self, Stop) {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (end, ended) = tokio::sync::watch::channel(false);
-        (Self { stop: Arc::clone(&stop), ended, waker }, Stop { asked: stop, end })
+        let end = Arc::new(AtomicI64::new(NO_END));
+        let (over, ended) = tokio::sync::watch::channel(false);
+        (Self { end: Arc::clone(&end), ended, waker }, Stop { end, over })
     }
 
     /// Starts the loop; `fire` is called for each operation at the moment it is due, never concurrently.
@@ -153,9 +161,9 @@ impl Running {
         Ok(running)
     }
 
-    /// Nothing becomes due any more.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+    /// Nothing becomes due after `at`. Only the first end counts.
+    pub fn stop(&self, at: Mono) {
+        let _earlier = self.end.compare_exchange(NO_END, at.0, Ordering::Relaxed, Ordering::Relaxed);
         self.waker.iter().for_each(Waker::wake);
     }
 
@@ -169,7 +177,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stop();
+        // Nobody waits for what is left.
+        self.stop(Mono(i64::MIN));
     }
 }
 
@@ -177,7 +186,7 @@ fn run_on_thread(clock: &Clock, mut schedule: Schedule, stop: &Stop, mut fire: i
     clock.sharpen_this_thread();
     while let Some(due) = schedule.peek() {
         clock.block_until(due.at.min(clock.mono().after(LOOK)));
-        if stop.is_asked() {
+        if !stop.covers(due) {
             return;
         }
         if clock.mono() >= due.at {
@@ -190,7 +199,7 @@ fn run_on_thread(clock: &Clock, mut schedule: Schedule, stop: &Stop, mut fire: i
 async fn run_on_task(clock: &Clock, mut schedule: Schedule, stop: &Stop, mut fire: impl FnMut(Due)) {
     while let Some(due) = schedule.peek() {
         clock.sleep_until(due.at.min(clock.mono().after(LOOK))).await;
-        if stop.is_asked() {
+        if !stop.covers(due) {
             return;
         }
         if clock.mono() >= due.at {
@@ -243,7 +252,7 @@ mod tests {
         })
         .unwrap();
         clock.sleep_until(Mono(1_995_000_000)).await;
-        running.stop();
+        running.stop(clock.mono());
         running.ended().await;
         let seen = seen.lock().unwrap();
         assert_eq!(seen.len(), 100);
@@ -257,7 +266,7 @@ mod tests {
         let seen = Arc::clone(&log);
         let origin = clock.mono().after(Duration::from_millis(5));
         let schedule = Schedule::new(origin, vec![Pace::new(Lane::Visit, 500.0)]);
-        let running = Running::start(clock, schedule, move |due| {
+        let running = Running::start(clock.clone(), schedule, move |due| {
             log.lock().unwrap().push((due.number, now.mono() - due.at));
         })
         .unwrap();
@@ -268,7 +277,7 @@ mod tests {
         })
         .await
         .unwrap();
-        running.stop();
+        running.stop(clock.mono());
         running.ended().await;
         let seen = seen.lock().unwrap();
         assert!(seen.iter().enumerate().all(|(k, (number, late))| *number == k as u64 && *late >= 0), "{seen:?}");
