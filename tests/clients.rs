@@ -9,6 +9,9 @@ mod command;
 mod kv;
 #[path = "clients/lines.rs"]
 mod lines;
+#[cfg(test)]
+#[path = "postgres/planted.rs"]
+mod planted;
 #[path = "clients/stalls.rs"]
 mod stalls;
 #[path = "clients/visits.rs"]

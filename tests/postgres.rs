@@ -11,7 +11,13 @@ mod drills;
 #[path = "postgres/fingerprints.rs"]
 mod fingerprints;
 #[cfg(test)]
+#[path = "postgres/levels.rs"]
+mod levels;
+#[cfg(test)]
 #[path = "postgres/pair.rs"]
 mod pair;
+#[cfg(test)]
+#[path = "postgres/planted.rs"]
+mod planted;
 #[path = "postgres/protected.rs"]
 mod protected;

@@ -1,7 +1,10 @@
 //! The client of the embedded staging's ledger protocol (described in `staging`): one connection per writer, reads on
 //! kept connections besides, and the dump for the read-back. What its findings mean is not decided here.
 
+mod read_back;
+
 use super::connection::{Connection, Failure, Message, Reply, Site};
+use super::snapshot::Snapshot;
 use super::tally::{Frontier, Tally};
 use super::visit::{Pool, retry};
 use super::{Act, AdapterError, Client, ClientSettings, Done, Fut, LedgerStore, Line, Opened, Operation, Row};
@@ -202,74 +205,77 @@ impl LedgerStore for Kv {
 
     fn read_back<'a>(&'a self, row: &'a mut (dyn FnMut(Row) + Send)) -> Fut<'a, Result<(), AdapterError>> {
         Box::pin(async move {
-            let mut dump = Dump::new(row);
-            let exchange = async {
-                let mut connection = Connection::open(&self.site, self.settings.timeout).await?;
-                connection.stream(&format!("{}{}", self.path, self.whose), get(), &mut |piece| dump.piece(piece)).await
-            };
-            match tokio::time::timeout(DUMP, exchange).await {
-                Err(_) => Err(AdapterError::TimedOut("read back the ledger: it takes too long".to_owned())),
-                Ok(Err(Failure::NotSent(why))) => {
-                    Err(AdapterError::Unreachable(format!("read back the ledger: {why}")))
-                }
-                Ok(Err(Failure::Resources(why) | Failure::Undecided(why))) => {
-                    Err(AdapterError::Other(format!("read back the ledger: {why}")))
-                }
-                Ok(Ok(200)) => dump.finish(),
-                Ok(Ok(status)) => Err(AdapterError::Refused(format!("read back the ledger: status {status}"))),
+            let (mut rows, mut said) = (0, None);
+            let status = self
+                .lines(&format!("{}{}", self.path, self.whose), get(), &mut |line| match line.strip_prefix("end ") {
+                    Some(count) => said = count.parse().ok(),
+                    None => {
+                        rows += 1;
+                        row(read_back::row(line));
+                    }
+                })
+                .await?;
+            read_back::ended(status, rows, said)
+        })
+    }
+
+    fn snapshot(&self) -> Fut<'_, Result<Option<Box<dyn Snapshot + '_>>, AdapterError>> {
+        Box::pin(async {
+            if !self.whose.is_empty() {
+                // A standby's own copy is read whole.
+                return Ok(None);
             }
+            let moment = read_back::Moment::of(self).await?;
+            Ok(moment.map(|moment| Box::new(moment) as Box<dyn Snapshot + '_>))
         })
     }
 }
 
-/// Reads a dump line by line; it counts only when its last line was there.
-struct Dump<'a> {
-    row: &'a mut (dyn FnMut(Row) + Send),
-    rest: Vec<u8>,
-    rows: u64,
-    said: Option<u64>,
+impl Kv {
+    /// Sends a request on a connection of its own and hands over its answer line by line; returns the status.
+    async fn lines(
+        &self,
+        path: &str,
+        message: Message,
+        line: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<u16, AdapterError> {
+        let mut lines = Lines { line, rest: Vec::new() };
+        let exchange = async {
+            let mut connection = Connection::open(&self.site, self.settings.timeout).await?;
+            connection.stream(path, message, &mut |piece| lines.piece(piece)).await
+        };
+        let status = match tokio::time::timeout(DUMP, exchange).await {
+            Err(_) => return Err(AdapterError::TimedOut("read back the ledger: it takes too long".to_owned())),
+            Ok(Err(Failure::NotSent(why))) => {
+                return Err(AdapterError::Unreachable(format!("read back the ledger: {why}")));
+            }
+            Ok(Err(Failure::Resources(why) | Failure::Undecided(why))) => {
+                return Err(AdapterError::Other(format!("read back the ledger: {why}")));
+            }
+            Ok(Ok(status)) => status,
+        };
+        if lines.rest.is_empty() {
+            return Ok(status);
+        }
+        Err(AdapterError::Other("read back the ledger: cut off in the middle of a line".to_owned()))
+    }
 }
 
-impl<'a> Dump<'a> {
-    fn new(row: &'a mut (dyn FnMut(Row) + Send)) -> Self {
-        Self { row, rest: Vec::new(), rows: 0, said: None }
-    }
+/// Cuts pieces into lines.
+struct Lines<'a> {
+    line: &'a mut (dyn FnMut(&str) + Send),
+    rest: Vec<u8>,
+}
 
+impl Lines<'_> {
     fn piece(&mut self, piece: &[u8]) -> Result<(), Failure> {
         self.rest.extend_from_slice(piece);
         let mut from = 0;
         while let Some(length) = self.rest[from..].iter().position(|byte| *byte == b'\n') {
-            let line = String::from_utf8_lossy(&self.rest[from..from + length]).into_owned();
-            self.line(&line);
+            (self.line)(&String::from_utf8_lossy(&self.rest[from..from + length]));
             from += length + 1;
         }
         self.rest.drain(..from);
         if self.rest.len() > LINE { Err(Failure::Undecided("an endless line".to_owned())) } else { Ok(()) }
     }
-
-    fn line(&mut self, line: &str) {
-        if let Some(count) = line.strip_prefix("end ") {
-            self.said = count.parse().ok();
-            return;
-        }
-        self.rows += 1;
-        (self.row)(parse(line).unwrap_or_else(|| Row { key: Err(line.to_owned()), attempt: 1, payload: Vec::new() }));
-    }
-
-    fn finish(self) -> Result<(), AdapterError> {
-        if self.said == Some(self.rows) && self.rest.is_empty() {
-            return Ok(());
-        }
-        Err(AdapterError::Other(format!("read back the ledger: cut off after {} rows", self.rows)))
-    }
-}
-
-/// `writer seq attempt payload-hex`; an empty payload leaves nothing after the last space.
-fn parse(line: &str) -> Option<Row> {
-    let mut words = line.splitn(4, ' ');
-    let writer = words.next()?.parse().ok()?;
-    let seq = words.next()?.parse().ok()?;
-    let attempt = words.next()?.parse().ok()?;
-    let payload = super::unhex(words.next().unwrap_or_default())?;
-    Some(Row { key: Ok(Key { writer, seq }), attempt, payload })
 }

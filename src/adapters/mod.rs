@@ -20,6 +20,8 @@ pub mod postgres;
 pub mod pressure;
 pub mod proxy;
 pub mod resolver;
+pub mod row_hash;
+pub mod snapshot;
 pub mod tally;
 pub mod usage;
 
@@ -387,6 +389,10 @@ pub trait LedgerStore: Send + Sync {
         upto: Option<&'a tally::Frontier>,
     ) -> Fut<'a, Result<BTreeMap<u16, tally::Tally>, AdapterError>> {
         Box::pin(tally::by_reading(self, upto))
+    }
+    /// The store as it is now, if it can sum rows up by itself; none if everything has to be read.
+    fn snapshot(&self) -> Fut<'_, Result<Option<Box<dyn snapshot::Snapshot + '_>>, AdapterError>> {
+        Box::pin(async { Ok(None) })
     }
 }
 

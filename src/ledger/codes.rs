@@ -26,6 +26,12 @@ impl Codes {
         (self.from, self.to, self.code) = (seq, seq, code);
     }
 
+    /// Gives a whole run this code.
+    pub fn put_run(&mut self, from: u64, to: u64, code: u8) {
+        self.close();
+        (self.from, self.to, self.code) = (from, to, code);
+    }
+
     /// Writes the growing run into the pages.
     pub fn close(&mut self) {
         if self.code == 0 {

@@ -3,13 +3,15 @@
 //! `exec`'s business, what a loss means for an objective `analysis`'s.
 
 mod codes;
+mod expected;
 mod page;
 mod sight;
 mod table;
 mod times;
 mod verify;
 
-pub use sight::Sight;
+pub use expected::{BLOCK, Expected};
+pub use sight::{Order, Sight};
 pub use times::RING;
 pub use verify::{Log, LossTimes, Verified};
 

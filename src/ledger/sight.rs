@@ -17,10 +17,20 @@ pub struct Sight {
     phantom_count: u64,
 }
 
+/// Is a row behind a larger number of its writer that is not handed over as a row?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Not that anybody knows.
+    Ascending,
+    /// It is.
+    Behind,
+}
+
 /// What was seen of one writer so far.
 #[derive(Debug, Clone, Default)]
 struct Seen {
     present: Codes,
+    any: bool,
     highest: Option<u64>,
     corrupted: BTreeSet<u64>,
     reordered: Vec<u64>,
@@ -41,9 +51,23 @@ impl Sight {
     /// The next row in the server's order. A writer that the ledger does not have makes it a phantom.
     #[inline]
     pub fn row(&mut self, key: Key, attempt: u32, found: Found) {
+        self.row_in(Order::Ascending, key, attempt, found);
+    }
+
+    /// The next row of those that are handed over, when not all are.
+    #[inline]
+    pub fn row_in(&mut self, order: Order, key: Key, attempt: u32, found: Found) {
         match self.seen.get_mut(usize::from(key.writer)) {
-            Some(seen) => seen.row(key.seq, attempt, found),
+            Some(seen) => seen.row(order, key.seq, attempt, found),
             None => self.phantom(&format!("writer {} seq {}", key.writer, key.seq)),
+        }
+    }
+
+    /// These are there, once each, intact and in order; no row of them is handed over.
+    pub fn whole(&mut self, writer: u16, from: u64, to: u64) {
+        if let Some(seen) = self.seen.get_mut(usize::from(writer)) {
+            seen.present.put_run(from, to, PRESENT);
+            seen.any = true;
         }
     }
 
@@ -58,7 +82,7 @@ impl Sight {
     /// All rows were handed over.
     #[must_use]
     pub fn finish(self) -> ReadBack {
-        let writers = (0..=u16::MAX).zip(self.seen).filter(|(_, seen)| seen.highest.is_some());
+        let writers = (0..=u16::MAX).zip(self.seen).filter(|(_, seen)| seen.any);
         let writers = writers.map(|(id, seen)| (id, seen.finish())).collect();
         ReadBack { writers, phantoms: self.phantoms, phantom_count: self.phantom_count }
     }
@@ -66,12 +90,16 @@ impl Sight {
 
 impl Seen {
     #[inline]
-    fn row(&mut self, seq: u64, attempt: u32, found: Found) {
+    fn row(&mut self, order: Order, seq: u64, attempt: u32, found: Found) {
+        self.any = true;
         if found != Found::Intact {
             self.corrupted.insert(seq);
         }
         if self.highest.is_none_or(|highest| seq > highest) {
             self.highest = Some(seq);
+            if order == Order::Behind {
+                self.reordered.push(seq);
+            }
         } else if self.present.code(seq) != 0 {
             let first = self.attempts.get(&seq).copied().unwrap_or(1);
             self.duplicated.entry(seq).or_insert_with(|| vec![first]).push(attempt);

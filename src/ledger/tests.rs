@@ -225,7 +225,7 @@ fn order_costs_almost_nothing_and_disorder_some_bits() {
         ordered.record(key(1, seq), Outcome::Ok, Mono(0), Mono(0));
         // An odd factor visits every number once, in no order.
         let other = seq.wrapping_mul(0x9E37_79B9) % count;
-        let outcome = if other % 3 == 0 { Outcome::Fail } else { Outcome::Ok };
+        let outcome = if other.is_multiple_of(3) { Outcome::Fail } else { Outcome::Ok };
         shuffled.record(key(0, other), outcome, Mono(0), Mono(0));
     }
     assert!(ordered.bytes() < 8 * 1024, "{}", ordered.bytes());

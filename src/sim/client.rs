@@ -3,6 +3,7 @@
 use super::cluster::{Cluster, State, Stored};
 use super::rng::Rng;
 use super::truth::Condition;
+use crate::adapters::snapshot::{BlockSum, Snapshot, Summary, Which, WriterSum, by_writer};
 use crate::adapters::{
     Act, AdapterError, Client, ClientSettings, Clients, Done, Endpoint, Fut, LedgerStore, Opened, Operation, Row,
 };
@@ -232,14 +233,67 @@ impl LedgerStore for SimStore {
                 return Err(AdapterError::Unreachable("read back the ledger: nobody answers".to_owned()));
             }
             for stored in log {
-                let mut bytes = payload::payload(&self.run, stored.key, self.payload);
-                if !stored.intact {
-                    bytes.pop();
-                }
-                row(Row { key: Ok(stored.key), attempt: 1, payload: bytes });
+                row(self.row(stored));
             }
             Ok(())
         })
+    }
+
+    fn snapshot(&self) -> Fut<'_, Result<Option<Box<dyn Snapshot + '_>>, AdapterError>> {
+        Box::pin(async {
+            let (condition, log) = {
+                let state = self.cluster.state();
+                (state.condition(), state.log.clone())
+            };
+            if !matches!(condition, Condition::Serving(_)) {
+                return Err(AdapterError::Unreachable("read back the ledger: nobody answers".to_owned()));
+            }
+            let moment: Box<dyn Snapshot + '_> = Box::new(SimMoment { store: self, log });
+            Ok(Some(moment))
+        })
+    }
+}
+
+impl SimStore {
+    fn row(&self, stored: Stored) -> Row {
+        let mut bytes = payload::payload(&self.run, stored.key, self.payload);
+        if !stored.intact {
+            bytes.pop();
+        }
+        Row { key: Ok(stored.key), attempt: 1, payload: bytes }
+    }
+}
+
+/// The store at one moment.
+struct SimMoment<'a> {
+    store: &'a SimStore,
+    log: Vec<Stored>,
+}
+
+impl Snapshot for SimMoment<'_> {
+    fn writers(&mut self) -> Fut<'_, Result<Vec<WriterSum>, AdapterError>> {
+        Box::pin(async { Ok(by_writer(&self.blocks().await?)) })
+    }
+
+    fn blocks(&mut self) -> Fut<'_, Result<Vec<BlockSum>, AdapterError>> {
+        let mut summary = Summary::default();
+        for (place, stored) in (0..).zip(&self.log) {
+            summary.row(place, stored.key, &self.store.row(*stored).payload);
+        }
+        Box::pin(std::future::ready(Ok(summary.finish())))
+    }
+
+    fn rows<'a>(
+        &'a mut self,
+        which: &'a Which,
+        row: &'a mut (dyn FnMut(i64, Row) + Send),
+    ) -> Fut<'a, Result<(), AdapterError>> {
+        for (place, stored) in (0..).zip(&self.log) {
+            if which.holds(stored.key) {
+                row(place, self.store.row(*stored));
+            }
+        }
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

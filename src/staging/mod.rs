@@ -13,6 +13,8 @@
 //! | `GET /ledger/{run}/{writer}/{seq}` | 200 and the payload, 404: not there, 503: this node cannot say |
 //! | `GET /ledger/{run}` | 200 and one line per stored row in the server's order, `writer seq attempt payload-hex`, then `end COUNT`; a dump without that last line is cut off. `?any=1` asks a standby for its own copy |
 //! | `GET /ledger/{run}/tally` | 200 and one line per writer, `writer rows highest-seq sum-of-seqs`, then `end LINES`; `upto=W.S,W.S` counts only these writers, each up to S; `any=1` as above. Only a node answers it |
+//! | `GET /ledger/{run}/blocks` | 200 and a line for each writer and 4,096 sequence numbers: `writer block count min max sum order first last` (sums of hashes, the hash of the order, and places in the server's order, as `adapters::snapshot` has them), then `end TERM LENGTH` |
+//! | `POST /ledger/{run}/rows?term=TERM&to=LENGTH`, body: a line `writer block` for each block, or `all` | 200 and the dump's lines of these blocks with their place before them, of the same moment as the sums; 503 if it is over |
 //! | `GET /?nonce=X` | 200 and a small page that holds X; 503 from a node that is not primary |
 //!
 //! Writer is a `u16`, seq a `u64`, the run's name `[A-Za-z0-9_.-]{1,128}`, a payload at most 64 KiB. Every PUT that is
@@ -41,6 +43,7 @@ pub mod node;
 mod node_http;
 mod replication;
 mod router;
+mod summary;
 pub mod truth;
 mod violation;
 mod wire;

@@ -4,6 +4,9 @@
 use super::accept::{Answer, Put, Refusal};
 use super::log::{Hex, Record};
 use super::node::Node;
+use super::summary;
+use crate::adapters::snapshot::Which;
+use crate::model::Key;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
@@ -42,6 +45,8 @@ pub(super) async fn serve(node: Arc<Node>, listener: TcpListener) -> io::Result<
         .route("/", get(page))
         .route("/ledger/{run}", get(dump))
         .route("/ledger/{run}/tally", get(tally))
+        .route("/ledger/{run}/blocks", get(summary::blocks))
+        .route("/ledger/{run}/rows", post(summary::rows))
         .route("/ledger/{run}/{writer}/{seq}", get(read).put(write))
         .route("/health", get(health))
         .route("/promote", post(promote))
@@ -63,7 +68,7 @@ pub(super) fn undecided(code: StatusCode, why: impl std::fmt::Display) -> Respon
     (code, [(OUTCOME, "unknown")], format!("{why}\n")).into_response()
 }
 
-fn refused(why: &Refusal) -> Response {
+pub(super) fn refused(why: &Refusal) -> Response {
     failed(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
@@ -132,12 +137,7 @@ async fn dump(State(node): Shared, Path(run): Path<String>, Query(query): Query<
         let store = node.store();
         (store.first_visible(), store.len())
     };
-    let state = Dump { node, run, next: from, to, rows: 0, ended: false };
-    Body::from_stream(stream::unfold(state, |mut dump| async move {
-        let chunk = dump.chunk()?;
-        Some((Ok::<_, io::Error>(Bytes::from(chunk)), dump))
-    }))
-    .into_response()
+    Dump { node, run, next: from, to, which: None, rows: 0, ended: false }.into_response()
 }
 
 #[derive(Deserialize)]
@@ -177,24 +177,42 @@ async fn tally(State(node): Shared, Path(run): Path<String>, Query(query): Query
     format!("{}end {}\n", lines.collect::<String>(), all.len()).into_response()
 }
 
-struct Dump {
-    node: Arc<Node>,
-    run: String,
-    next: usize,
-    to: usize,
-    rows: u64,
-    ended: bool,
+/// Rows of a run as text, in pieces.
+pub(super) struct Dump {
+    pub node: Arc<Node>,
+    pub run: String,
+    pub next: usize,
+    pub to: usize,
+    /// Only these, each with its place before it; none: all, without.
+    pub which: Option<Which>,
+    pub rows: u64,
+    pub ended: bool,
 }
 
 impl Dump {
+    /// The answer that streams it.
+    pub fn into_response(self) -> Response {
+        Body::from_stream(stream::unfold(self, |mut dump| async move {
+            let chunk = dump.chunk()?;
+            Some((Ok::<_, io::Error>(Bytes::from(chunk)), dump))
+        }))
+        .into_response()
+    }
+
     /// The next piece of text; `None` when the end was said.
     fn chunk(&mut self) -> Option<String> {
         let mut text = String::new();
         while text.is_empty() && !self.ended {
             let rows = self.node.store().slice(self.next, self.to, DUMP_CHUNK);
+            let first = self.next;
             self.next += DUMP_CHUNK;
-            for record in rows.iter().filter(|r| r.run == self.run) {
+            for (place, record) in (first..).zip(&rows).filter(|(_, r)| r.run == self.run) {
                 let Record { writer, seq, attempt, payload, .. } = &**record;
+                match &self.which {
+                    Some(which) if !which.holds(Key { writer: *writer, seq: *seq }) => continue,
+                    Some(_) => text.push_str(&format!("{place} ")),
+                    None => {}
+                }
                 text.push_str(&format!("{writer} {seq} {attempt} {}\n", Hex(payload)));
                 self.rows += 1;
             }

@@ -1,12 +1,13 @@
 //! The client of the embedded staging's ledger, against the real processes.
 
 use super::{PATIENCE, act, key, settings};
-use blackstart::adapters::{Act, AdapterError, Endpoint, Opened, World};
+use blackstart::adapters::{Act, AdapterError, Endpoint, Opened, Row, World};
 use blackstart::clock::Clock;
-use blackstart::model::{ClientBehaviour, Found, Outcome, RetryPolicy};
+use blackstart::model::{ClientBehaviour, Found, Key, Outcome, RetryPolicy};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -119,4 +120,39 @@ async fn a_retrying_writer_gets_through_a_failover() {
     assert_eq!(act(&*client, Act::Write(key(0, 0))).await.outcome, Outcome::Ok);
     kill(cluster.pid("primary.pid"), Signal::SIGKILL).unwrap();
     assert_eq!(act(&*client, Act::Write(key(0, 1))).await.outcome, Outcome::Ok);
+}
+
+/// Plants rows as they are, many on the way at once but in their order.
+fn plant(port: u16, rows: &[Row]) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut answers = BufReader::new(stream.try_clone().unwrap());
+    for rows in rows.chunks(64) {
+        let mut requests = Vec::new();
+        for row in rows {
+            let Key { writer, seq } = row.key.clone().unwrap();
+            let (attempt, length) = (row.attempt, row.payload.len());
+            let head =
+                format!("PUT /ledger/planted/{writer}/{seq} HTTP/1.1\r\nhost: kv\r\nx-blackstart-attempt: {attempt}");
+            requests.extend(format!("{head}\r\ncontent-length: {length}\r\n\r\n").into_bytes());
+            requests.extend(&row.payload);
+        }
+        stream.write_all(&requests).unwrap();
+        for _ in rows {
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                assert!(answers.read_line(&mut head).unwrap() > 0, "{head}");
+            }
+            assert!(head.starts_with("HTTP/1.1 200") && head.contains("content-length: 0"), "{head}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn sums_and_a_few_rows_find_what_all_rows_say() {
+    let cluster = Cluster::up();
+    let endpoint = Endpoint::KvLedger { url: format!("http://127.0.0.1:{}", cluster.port) };
+    let opened = World::system().clients.open(&Clock::System, &endpoint, &crate::planted::settings()).await.unwrap();
+    let (ledger, rows) = crate::planted::planted();
+    plant(cluster.port, &rows);
+    crate::planted::levels_find_the_same(&*opened.store.unwrap(), ledger, rows.len()).await;
 }

@@ -7,6 +7,7 @@ mod fingerprint;
 mod ledger;
 mod probe;
 mod server;
+mod snapshot;
 mod sql;
 mod table;
 mod tally;

@@ -5,6 +5,7 @@
 //! anybody can check the count with SQL; the next run's `prepare` removes them.
 
 use super::server::Server;
+use crate::adapters::snapshot::Snapshot;
 use crate::adapters::tally::{Frontier, Tally};
 use crate::adapters::{AdapterError, ClientSettings, Fut, LedgerStore, Row};
 use crate::model::{Key, RunId};
@@ -17,7 +18,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// One step of preparing or reading may take this long; a read-back of any size goes on as long as rows arrive.
-const STALL: Duration = Duration::from_secs(30);
+pub(super) const STALL: Duration = Duration::from_secs(30);
 
 /// A ledger's table on a server.
 pub(super) struct Table {
@@ -96,9 +97,19 @@ impl Table {
         doing: &str,
         statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, AdapterError> {
+        self.within_limit(STALL, doing, statement).await
+    }
+
+    /// The same with a limit of its own.
+    pub(super) async fn within_limit<T>(
+        &self,
+        limit: Duration,
+        doing: &str,
+        statement: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, AdapterError> {
         let what = format!("{doing} the ledger's table {}", self.name);
-        match timeout(STALL, statement).await {
-            Err(_) => Err(AdapterError::TimedOut(format!("{}: {what}: no answer for {STALL:?}", self.server.label))),
+        match timeout(limit, statement).await {
+            Err(_) => Err(AdapterError::TimedOut(format!("{}: {what}: no answer for {limit:?}", self.server.label))),
             Ok(answer) => answer.map_err(|e| self.server.refused(&what, &e)),
         }
     }
@@ -116,7 +127,8 @@ impl Table {
     }
 }
 
-fn decode(row: &tokio_postgres::Row) -> Result<Row, tokio_postgres::Error> {
+/// A row of writer, seq, attempt, payload.
+pub(super) fn decode(row: &tokio_postgres::Row) -> Result<Row, tokio_postgres::Error> {
     let (writer, seq, attempt): (i32, i64, i32) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     Ok(Row {
         key: key(writer, seq).ok_or_else(|| format!("writer {writer}, seq {seq}")),
@@ -140,6 +152,13 @@ impl LedgerStore for Table {
 
     fn tally<'a>(&'a self, upto: Option<&'a Frontier>) -> Fut<'a, Result<BTreeMap<u16, Tally>, AdapterError>> {
         Box::pin(self.counts(upto))
+    }
+
+    fn snapshot(&self) -> Fut<'_, Result<Option<Box<dyn Snapshot + '_>>, AdapterError>> {
+        Box::pin(async {
+            let snapshot = super::snapshot::Moment::of(self).await?;
+            Ok(snapshot.map(|moment| Box::new(moment) as Box<dyn Snapshot + '_>))
+        })
     }
 }
 

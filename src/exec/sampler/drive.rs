@@ -10,6 +10,7 @@ use super::{OpsSink, Recorder, never_sent};
 use crate::adapters::{Act, Client, Done, Operation};
 use crate::clock::Clock;
 use crate::event::What;
+use crate::ledger::Ledger;
 use crate::model::{Action, Mono, OpRecord, Outcome, Span};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub(super) struct State {
     pub writers: Writers,
     pub acked: Acked,
     pub live: Live,
+    /// What clients were told of every write, for the read-back.
+    pub ledger: Ledger,
     pub late: Stalls,
     pub starved: Stalls,
     /// When the last operation was given up that the service may still be working on.
@@ -190,6 +193,9 @@ impl Driver {
     fn end(&self, record: OpRecord) {
         self.sink.push(record);
         let mut state = self.state();
+        if let (Action::Write, Some(key)) = (record.action, record.key) {
+            state.ledger.record(key, record.outcome, record.sent, record.done);
+        }
         match (record.outcome, record.action, record.key) {
             (Outcome::Unknown, ..) => state.last_unknown = state.last_unknown.max(Some(record.done)),
             (Outcome::Ok, Action::Write, Some(key)) => state.acked.note(key),

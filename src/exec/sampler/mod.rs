@@ -8,6 +8,7 @@ mod acked;
 mod drive;
 mod endpoint;
 mod engine;
+pub mod levels;
 mod live;
 mod read_back;
 mod schedule;
@@ -21,6 +22,7 @@ use crate::clock::Clock;
 use crate::event::{OpsMark, ReadBack, StallCause, What};
 use crate::journal::JournalError;
 use crate::journal::ops::OpsWriter;
+use crate::ledger::{Keep, Ledger};
 use crate::model::{Action, Mono, OpRecord, Outcome, WorkloadName, WorkloadStats};
 use crate::plan::WorkloadPlan;
 use crate::workloads::WorkloadSpec;
@@ -216,9 +218,13 @@ impl Sampler {
     /// When there is no store, or it could not be read to its end.
     pub async fn read_back(&self) -> Result<ReadBack, AdapterError> {
         let store = self.store.as_ref().ok_or_else(|| AdapterError::Missing("read back: not a ledger".to_owned()))?;
-        let mut fold = Fold::new(&self.settings);
-        store.read_back(&mut |row| fold.row(&row)).await?;
-        Ok(fold.finish())
+        // Before the store's moment: what is acknowledged from now on makes its block differ, and is read.
+        let ledger = match &self.way {
+            Way::Tasks(driver) => driver.state().ledger.clone(),
+            Way::Thread(..) => Ledger::new(Keep::Outcomes),
+        };
+        let (found, _) = levels::read_back(&**store, &self.settings, ledger, levels::FEW).await?;
+        Ok(found)
     }
 }
 
@@ -233,6 +239,7 @@ impl Parts<'_> {
             writers: writers::Writers::new(self.settings.writers, deadline),
             acked: acked::Acked::default(),
             live: live::Live::new(plan.name.clone()),
+            ledger: Ledger::new(Keep::Outcomes),
             late: stall::Stalls::new(StallCause::Schedule, plan.rate),
             starved: stall::Stalls::new(StallCause::Resources, plan.rate),
             last_unknown: None,
