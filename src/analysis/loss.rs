@@ -1,10 +1,10 @@
 //! RPO actual: how much and how old what was lost is, holes in what is left, and the pictures of it.
 //! Which write is lost, `ledger` has decided.
 
-use super::ledger::{Books, Write};
+use super::ledger::{Books, acked};
 use super::recovery::Clock;
 use super::{Class, FaultLoss, LostRun};
-use crate::model::{Interval, OpRecord, Ops, Outcome};
+use crate::model::{Action, Interval, OpRecord, Ops};
 
 /// The clock of the first fault of a phase, and when sustained service began after it (if it did).
 pub(super) struct Chapter<'a> {
@@ -53,7 +53,7 @@ impl Edge {
 /// Fills in what the ledger lost, fault by fault. Returns internal errors.
 pub(super) fn count(books: &mut Books, ops: &Ops, chapters: &[Chapter], t0: i64) -> Vec<String> {
     let mut internal = Vec::new();
-    if !books.decided {
+    if !books.decided() {
         return internal;
     }
     let edges = edges(books, ops, chapters);
@@ -63,7 +63,7 @@ pub(super) fn count(books: &mut Books, ops: &Ops, chapters: &[Chapter], t0: i64)
         if rpo.is_none() {
             internal.push(format!("RPO after `{}`", chapter.clock.fault));
         }
-        let acknowledged = recently_acknowledged(books, ops, chapter.clock);
+        let acknowledged = recently_acknowledged(ops, chapter.clock);
         let rpo = rpo.filter(|_| acknowledged);
         if !acknowledged && books.result.why.is_none() {
             books.result.why = Some(format!(
@@ -98,14 +98,9 @@ fn belongs(chapters: &[Chapter], op: &OpRecord) -> usize {
     chapters.windows(2).take_while(|pair| after(pair)).count()
 }
 
-fn lost(books: &Books, ops: &Ops) -> impl Iterator<Item = OpRecord> {
-    let all = books.writes.values().flatten();
-    all.filter(|write| write.class == Class::Lost).map(|write| ops.at(write.place as usize))
-}
-
 fn edges(books: &Books, ops: &Ops, chapters: &[Chapter]) -> Vec<Option<Edge>> {
     let mut edges = vec![None; chapters.len()];
-    for op in lost(books, ops) {
+    for (op, _) in books.lost_writes(ops) {
         if let Some(edge) = edges.get_mut(belongs(chapters, &op)) {
             *edge = Edge::add(*edge, &op);
         }
@@ -113,10 +108,9 @@ fn edges(books: &Books, ops: &Ops, chapters: &[Chapter]) -> Vec<Option<Edge>> {
     edges
 }
 
-fn recently_acknowledged(books: &Books, ops: &Ops, clock: &Clock) -> bool {
+fn recently_acknowledged(ops: &Ops, clock: &Clock) -> bool {
     let recent = clock.lo - RECENT..=clock.lo;
-    let mut writes = books.writes.values().flatten().map(|write| write.place as usize);
-    writes.any(|place| ops.outcome(place) == Outcome::Ok && recent.contains(&ops.done(place).0))
+    (0..ops.len()).any(|place| recent.contains(&ops.done(place).0) && acked(ops, place).is_some())
 }
 
 /// Acknowledged writes that are there although they were sent after the first lost one had been acknowledged, up to
@@ -132,32 +126,25 @@ fn holes(books: &Books, ops: &Ops, chapters: &[Chapter], edges: &[Option<Edge>])
     }
     let hole = |place: &usize| {
         let (sent, done) = (ops.sent(*place).0, ops.done(*place).0);
-        ops.outcome(*place) == Outcome::Ok && spans.iter().any(|(from, to)| sent > *from && done <= *to)
+        spans.iter().any(|(from, to)| sent > *from && done <= *to)
+            && acked(ops, *place).is_some_and(|key| books.is_there(key))
     };
-    let there = books.writes.values().flatten().filter(|write| matches!(write.class, Class::Kept | Class::Odd));
-    there.map(|write| write.place as usize).filter(hole).count() as u64
+    (0..ops.len()).filter(hole).count() as u64
 }
 
 fn lost_runs(books: &Books, ops: &Ops, t0: i64) -> Vec<LostRun> {
-    let mut runs: Vec<LostRun> = Vec::new();
-    for (writer, writes) in &books.writes {
-        let mut open = false;
-        for write in writes {
-            let place = write.place as usize;
-            let Some(key) = (write.class == Class::Lost).then(|| ops.key(place)).flatten() else {
-                open = false;
-                continue;
-            };
-            let acked = ops.done(place).0 - t0;
-            if let Some(run) = runs.last_mut().filter(|_| open) {
-                (run.to, run.acked_last) = (key.seq, run.acked_last.max(acked));
-            } else if runs.len() == RUNS {
-                return runs;
-            } else {
-                let (from, to) = (key.seq, key.seq);
-                runs.push(LostRun { writer: *writer, from, to, acked_first: acked, acked_last: acked });
-            }
-            open = true;
+    let all = books.lost.iter().flat_map(|(writer, runs)| runs.iter().map(|run| (*writer, *run)));
+    let run = |(writer, (from, to))| LostRun { writer, from, to, acked_first: 0, acked_last: i64::MIN };
+    let mut runs: Vec<LostRun> = all.take(RUNS).map(run).collect();
+    for (op, key) in books.lost_writes(ops) {
+        let place = runs.partition_point(|run| (run.writer, run.to) < (key.writer, key.seq));
+        let Some(run) = runs.get_mut(place).filter(|run| run.writer == key.writer && run.from <= key.seq) else {
+            continue;
+        };
+        let acked = op.done.0 - t0;
+        run.acked_last = run.acked_last.max(acked);
+        if run.from == key.seq {
+            run.acked_first = acked;
         }
     }
     runs
@@ -167,7 +154,7 @@ fn lost_runs(books: &Books, ops: &Ops, t0: i64) -> Vec<LostRun> {
 fn ages(books: &Books, ops: &Ops, chapters: &[Chapter], edges: &[Option<Edge>]) -> Vec<(i64, u64)> {
     let bounds: Vec<i64> = (6..13).flat_map(|power| [1, 2, 5].map(|step| step * 10_i64.pow(power))).collect();
     let mut counts = vec![0_u64; bounds.len() + 1];
-    for op in lost(books, ops) {
+    for (op, _) in books.lost_writes(ops) {
         let place = belongs(chapters, &op);
         if let (Some(chapter), Some(Some(edge))) = (chapters.get(place), edges.get(place)) {
             let age = (edge.end(chapter.clock).0 - op.done.0).max(0);
@@ -182,11 +169,13 @@ fn ages(books: &Books, ops: &Ops, chapters: &[Chapter], edges: &[Option<Edge>]) 
 
 /// Writes due in [from, to] by due time, at most 2,000; beyond that each slice of time shows its best and its worst.
 pub(super) fn strip(books: &Books, ops: &Ops, from: i64, to: i64, t0: i64) -> Vec<(i64, Class)> {
-    let shown = |write: &Write| {
-        let due = ops.due(write.place as usize).0;
-        (from..=to).contains(&due).then_some((due - t0, write.class))
+    let shown = |place: usize| {
+        let due = ops.due(place).0;
+        let written = (from..=to).contains(&due) && ops.action(place) == Action::Write;
+        let key = written.then(|| ops.key(place)).flatten()?;
+        Some((due - t0, books.class(key)))
     };
-    let mut all: Vec<(i64, Class)> = books.writes.values().flatten().filter_map(shown).collect();
+    let mut all: Vec<(i64, Class)> = (0..ops.len()).filter_map(shown).collect();
     all.sort_unstable();
     if all.len() <= STRIP {
         return all;

@@ -19,6 +19,8 @@ pub(super) struct Story {
     pub ended: Option<DateTime<Utc>>,
     pub last: i64,
     pub end: Option<End>,
+    /// Workloads that stopped in order, so that their logs are whole.
+    pub stopped: Vec<WorkloadName>,
     pub taken_over: Vec<(Healer, String)>,
     pub faults: Vec<FaultStory>,
     pub phases: Vec<(Phase, i64, Option<i64>)>,
@@ -148,6 +150,7 @@ impl Story {
             }
             What::VantageLost { vantage, at, why } => self.lost_vantages.push((vantage.clone(), at.0, why.clone())),
             What::ReadBack(done) => self.read_backs.push(done.clone()),
+            What::WorkloadStopped(mark) => self.stopped.push(mark.workload.clone()),
             What::TakenOver { by, why } => self.taken_over.push((*by, why.clone())),
             What::AbortRequested { cause } => self.aborts.push(cause.clone()),
             What::GuardBroken { guard, detail } => self.guards.push((guard.clone(), detail.clone())),

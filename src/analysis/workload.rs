@@ -20,15 +20,15 @@ pub(super) struct Context<'a> {
 }
 
 /// A workload's result, and what only its neighbours and the verdict need.
-pub(super) struct Measurement {
+pub(super) struct Measurement<'a> {
     pub result: WorkloadResult,
     pub judged: Vec<Judged>,
-    pub books: Option<ledger::Books>,
+    pub books: Option<ledger::Books<'a>>,
     pub notes: Vec<String>,
 }
 
 /// Measures one workload by its own operations.
-pub(super) fn measure(seal: &WorkloadSeal, ops: &Ops, context: &Context) -> Measurement {
+pub(super) fn measure<'a>(seal: &WorkloadSeal, ops: &Ops, context: &Context<'a>) -> Measurement<'a> {
     let main = main_action(seal, ops);
     let places = Places::of(ops, main);
     let lane = Lane::new(ops, &places, &seal.service, seal.rate, context.stalls);
