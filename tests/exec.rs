@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[path = "exec/acknowledged.rs"]
+mod acknowledged;
 #[path = "exec/bench.rs"]
 mod bench;
 #[path = "exec/crash.rs"]

@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 
 /// What all workloads share.
 #[derive(Clone, Copy)]
-pub(super) struct Context<'a> {
+pub(super) struct Context<'a, 'l> {
     pub story: &'a Story,
-    pub clocks: &'a [Clock],
-    pub stalls: &'a [Span],
+    pub clocks: &'l [Clock],
+    pub stalls: &'l [Span],
     pub read_backs: &'a BTreeMap<String, ReadBack>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Measurement<'a> {
 }
 
 /// Measures one workload by its own operations.
-pub(super) fn measure<'a>(seal: &WorkloadSeal, ops: &Ops, context: &Context<'a>) -> Measurement<'a> {
+pub(super) fn measure<'a>(seal: &WorkloadSeal, ops: &Ops, context: &Context<'a, '_>) -> Measurement<'a> {
     let main = main_action(seal, ops);
     let places = Places::of(ops, main);
     let lane = Lane::new(ops, &places, &seal.service, seal.rate, context.stalls);

@@ -63,6 +63,8 @@ pub mod decisions {
         d011_a_docker_client_of_our_own;
         #[doc = include_str!("decisions/012_the_sampler_engine.md")]
         d012_the_sampler_engine;
+        #[doc = include_str!("decisions/013_ledger.md")]
+        d013_ledger;
         #[doc = include_str!("decisions/014_export.md")]
         d014_export;
         #[doc = include_str!("decisions/017_vantage_points.md")]

@@ -5,7 +5,7 @@ use super::{BLOCK_MAX, Head, file_name, first_head, header, next_head};
 use crate::event::OpsMark;
 use crate::journal::format::hex;
 use crate::journal::{JournalError, writer::sync_dir};
-use crate::model::{OpRecord, WorkloadName};
+use crate::model::{Action, OpRecord, WorkloadName};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// Nothing waits longer than this in memory, plus the time of one write and sync.
 const FLUSH: Duration = Duration::from_millis(200);
+/// Acknowledgements of a ledger's writes wait no longer than this: what a dead runner had heard and not written down is
+/// in doubt afterwards. Together with the sync that follows it stays under 100 ms on a disk that is well.
+const FLUSH_ACKNOWLEDGED: Duration = Duration::from_millis(75);
 /// The thread is woken earlier when this many wait.
 const WAKE: usize = 1 << 14;
 /// More than this never wait: a disk that cannot keep up is an error, not a reason to run out of memory.
@@ -36,6 +39,8 @@ struct Shared {
 #[derive(Debug)]
 struct Pending {
     records: Vec<OpRecord>,
+    /// How long they wait: less from the first write of a ledger on.
+    flush: Duration,
     mark: OpsMark,
     finishing: bool,
     error: Option<String>,
@@ -67,7 +72,7 @@ impl OpsWriter {
         let head = first_head(&header);
         let (workload, bytes) = (workload.clone(), header.len() as u64);
         let mark = OpsMark { workload, blocks: 0, operations: 0, bytes, head: hex(&head) };
-        let pending = Pending { records: Vec::new(), mark, finishing: false, error: None };
+        let pending = Pending { records: Vec::new(), flush: FLUSH, mark, finishing: false, error: None };
         let shared = Arc::new(Shared { pending: Mutex::new(pending), wake: Condvar::new() });
         let appender = Appender { file, path: path.clone(), codec: Codec::default(), head };
         let ours = Arc::clone(&shared);
@@ -86,6 +91,9 @@ impl OpsWriter {
         if pending.records.len() >= LIMIT {
             pending.error = Some(format!("the disk does not keep up: {LIMIT} operations wait"));
             return;
+        }
+        if record.action == Action::Write {
+            pending.flush = FLUSH_ACKNOWLEDGED;
         }
         pending.records.push(record);
         if pending.records.len() == WAKE {
@@ -145,7 +153,8 @@ impl Appender {
         loop {
             let mut pending = shared.lock();
             if !pending.finishing && pending.records.len() < WAKE {
-                let waited = shared.wake.wait_timeout(pending, FLUSH);
+                let flush = pending.flush;
+                let waited = shared.wake.wait_timeout(pending, flush);
                 pending = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
             let (finishing, failed) = (pending.finishing, pending.error.is_some());
