@@ -37,6 +37,7 @@ WANTED=(
   fuse3:/usr/bin/fusermount3
   e2fsprogs:/usr/sbin/mkfs.ext4
   btrfs-progs:/usr/sbin/mkfs.btrfs
+  mariadb-server:/usr/sbin/mariadbd
 )
 
 missing=()

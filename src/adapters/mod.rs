@@ -29,6 +29,7 @@ mod absent;
 mod docker;
 mod files;
 mod helpers;
+mod mysql;
 pub mod network;
 mod vault;
 

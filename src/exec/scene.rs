@@ -196,7 +196,7 @@ impl Scope for Scene {
     fn url(&self, target: &TargetRef) -> Result<String, String> {
         let name = target.name();
         match self.targets.get(name) {
-            Some(TargetSpec::Http(t) | TargetSpec::Kv(t) | TargetSpec::Postgres(t)) => {
+            Some(TargetSpec::Http(t) | TargetSpec::Kv(t) | TargetSpec::Postgres(t) | TargetSpec::Mysql(t)) => {
                 self.cx().text(&t.url).map_err(|e| format!("target `{name}`: {e}"))
             }
             Some(_) => Err(format!("target `{name}` has no URL")),

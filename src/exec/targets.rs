@@ -23,6 +23,7 @@ pub(super) async fn resolve(name: &str, spec: &TargetSpec, cx: &Cx<'_>) -> Resul
         TargetSpec::Http(target) => ("http", url_fields(&target.url, 80, cx)),
         TargetSpec::Kv(target) => ("kv", url_fields(&target.url, 80, cx)),
         TargetSpec::Postgres(target) => ("postgres", url_fields(&target.url, 5432, cx)),
+        TargetSpec::Mysql(target) => ("mysql", url_fields(&target.url, 3306, cx)),
         TargetSpec::Host(_) => ("host", Ok(this_machine())),
         TargetSpec::Service(target) => ("service", service(name, target, cx).await),
         TargetSpec::Tcp(target) => ("tcp", address_fields(&shown(&target.address, cx))),
@@ -123,7 +124,7 @@ fn url_fields(url: &Template, port: u16, cx: &Cx<'_>) -> Result<Found, String> {
         ("host".to_owned(), host.trim_matches(['[', ']']).to_owned()),
         ("port".to_owned(), port.to_string()),
     ]);
-    if scheme.starts_with("postgres") {
+    if scheme.starts_with("postgres") || scheme == "mysql" {
         fields.insert("database".to_owned(), path.to_owned());
         fields.insert("user".to_owned(), login.split(':').next().unwrap_or_default().to_owned());
     }

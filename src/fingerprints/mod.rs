@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
 mod directory;
+mod mysql;
 mod postgres;
 
 pub use directory::DirectoryPrint;
+pub use mysql::MysqlPrint;
 pub use postgres::PostgresPrint;
 
 /// A fingerprint of one kind of store.
@@ -76,6 +78,7 @@ macro_rules! fingerprints {
 
 fingerprints! {
     Postgres(PostgresPrint) = "postgres",
+    Mysql(MysqlPrint) = "mysql",
     Directory(DirectoryPrint) = "directory",
 }
 

@@ -30,6 +30,8 @@ pub enum TargetSpec {
     Kv(UrlTarget),
     /// A PostgreSQL database. Fields: `host`, `port`, `database`, `user`.
     Postgres(UrlTarget),
+    /// A MySQL or MariaDB database. Fields: `host`, `port`, `database`, `user`.
+    Mysql(UrlTarget),
     /// A TCP port. Fields: `address`, `host`, `port`.
     Tcp(AddressTarget),
     /// A service of this machine. Fields: `unit` or `pidfile`, `pid`, `name`.
@@ -59,6 +61,7 @@ impl TargetSpec {
             Self::Http(_) => "http",
             Self::Kv(_) => "kv",
             Self::Postgres(_) => "postgres",
+            Self::Mysql(_) => "mysql",
             Self::Tcp(_) => "tcp",
             Self::Service(_) => "service",
             Self::File(_) => "file",

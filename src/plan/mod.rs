@@ -154,6 +154,12 @@ pub const TARGET_KINDS: &[crate::faults::KindInfo] = &[
         schema: || schemars::schema_for!(UrlTarget),
     },
     crate::faults::KindInfo {
+        kind: "mysql",
+        summary: "a MySQL or MariaDB database, by URL",
+        note: "",
+        schema: || schemars::schema_for!(UrlTarget),
+    },
+    crate::faults::KindInfo {
         kind: "tcp",
         summary: "a TCP port, by address",
         note: "",

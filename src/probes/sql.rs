@@ -14,9 +14,9 @@ const LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SqlProbe {
-    /// A target of kind `postgres`.
+    /// A target of kind `postgres` or `mysql`.
     pub target: TargetRef,
-    /// The query; values go by `args`, as $1, $2, …
+    /// The query; values go by `args`, as $1, $2, … (`?` in MySQL)
     pub query: String,
     /// Its arguments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

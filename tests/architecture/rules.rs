@@ -129,6 +129,7 @@ fn clients(source: &Source) -> Complaints {
         "hyper",
         "hyper_util",
         "http_body_util",
+        "mysql_async",
         "tokio_postgres",
         "tokio_postgres_rustls",
         "rustls",

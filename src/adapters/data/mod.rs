@@ -8,12 +8,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod directory;
+pub(super) mod tables;
 
 /// What to fingerprint, with everything filled in. A URL may hold a password: no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Store {
     /// Tables of a PostgreSQL database.
     Postgres(Tables),
+    /// Tables of a MySQL or MariaDB database.
+    Mysql(Tables),
     /// Everything under a directory.
     Directory(Directory),
 }
@@ -80,6 +83,7 @@ impl Data for SystemData {
         Box::pin(async move {
             match store {
                 Store::Postgres(tables) => super::postgres::fingerprint(tables, limit).await,
+                Store::Mysql(tables) => super::mysql::fingerprint(tables, limit).await,
                 Store::Directory(directory) => directory::fingerprint(directory, limit).await,
             }
         })

@@ -6,15 +6,13 @@
 
 use super::server::{Server, Session};
 use crate::adapters::AdapterError;
+use crate::adapters::data::tables::{Excluded, MOST, Relation, choose, wrapped};
 use crate::adapters::data::{Tables, Taken};
-use crate::model::{DataPart, Fingerprint, glob};
+use crate::model::{DataPart, Fingerprint};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::SimpleQueryMessage;
-
-/// More tables than this are no set that anybody meant.
-const MOST_TABLES: usize = 10_000;
 
 /// One moment for all tables; nothing is written. Rows that the user may not see are an error, not left out.
 const BEGIN: &str = "begin isolation level repeatable read read only; set local row_security = off; \
@@ -27,16 +25,6 @@ const TABLES: &str = "select c.oid::text, n.nspname::text, c.relname::text, pg_t
      c.relkind::text, c.relispartition::text from pg_class c join pg_namespace n on n.oid = c.relnamespace \
      where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' \
      order by n.nspname, c.relname";
-
-/// A table, view or partition of the database.
-struct Relation {
-    oid: String,
-    schema: String,
-    name: String,
-    visible: bool,
-    kind: String,
-    partition: bool,
-}
 
 /// A column: its name and its type.
 type Column = (String, String);
@@ -54,70 +42,21 @@ async fn take(server: &Server, asked: &Tables, limit: Duration) -> Result<Taken,
     session.client.batch_execute(&wait).await.map_err(failed("setting a limit"))?;
     let relations = relations(&session).await.map_err(failed("listing tables"))?;
     let (chosen, mut absent) = choose(&relations, asked);
-    if chosen.len() > MOST_TABLES {
-        let text = format!("{}: {} tables are more than {MOST_TABLES}", server.label, chosen.len());
+    if chosen.len() > MOST {
+        let text = format!("{}: {} tables are more than {MOST}", server.label, chosen.len());
         return Err(AdapterError::Other(text));
     }
     session.client.batch_execute(BEGIN).await.map_err(failed("beginning a snapshot"))?;
     let mut parts = BTreeMap::new();
-    let mut unused = excluded(asked);
+    let mut excluded = Excluded::of(asked);
     for relation in chosen {
         let columns = columns(&session, relation).await.map_err(failed("listing columns"))?;
-        let kept: Vec<&Column> =
-            columns.iter().filter(|(name, _)| !is_excluded(relation, name, asked, &mut unused)).collect();
+        let kept: Vec<&Column> = columns.iter().filter(|(name, _)| !excluded.has(relation, name)).collect();
         let part = part(&session, relation, &kept).await.map_err(failed("taking a fingerprint"))?;
         parts.insert(relation.full(), part);
     }
-    absent.extend(unused.into_iter().map(|(table, column)| format!("the column `{column}` of `{table}`")));
+    absent.extend(excluded.absent());
     Ok(Taken { print: Fingerprint { unit: "row".to_owned(), parts }, listing: None, absent })
-}
-
-impl Relation {
-    fn full(&self) -> String {
-        format!("{}.{}", self.schema, self.name)
-    }
-
-    /// Is it what this name or pattern says? What only shows or mirrors other data is taken by its own name alone.
-    fn is(&self, wanted: &str) -> bool {
-        let full = self.full();
-        if wanted == full || (wanted == self.name && self.visible) {
-            return true;
-        }
-        let plain = matches!(self.kind.as_str(), "r" | "p") && !self.partition;
-        let pattern = wanted.contains(['*', '?']);
-        plain
-            && pattern
-            && if wanted.contains('.') { glob(wanted, &full) } else { self.visible && glob(wanted, &self.name) }
-    }
-}
-
-/// The tables that are meant, and the names that mean none.
-fn choose<'a>(relations: &'a [Relation], asked: &Tables) -> (Vec<&'a Relation>, Vec<String>) {
-    let all = ["*.*".to_owned()];
-    let wanted = if asked.tables.is_empty() { &all[..] } else { &asked.tables };
-    let ours = |relation: &Relation| asked.own.iter().any(|own| relation.is(own));
-    let theirs = || relations.iter().filter(|relation| !ours(relation));
-    let chosen: Vec<&Relation> = theirs().filter(|relation| wanted.iter().any(|name| relation.is(name))).collect();
-    let unmet = wanted.iter().filter(|name| !chosen.iter().any(|relation| relation.is(name)));
-    let words = |name: &String| if name == "*.*" { "any table".to_owned() } else { format!("the table `{name}`") };
-    let absent = unmet.map(words).collect();
-    (chosen, absent)
-}
-
-/// Every column that shall be left out, until it was found.
-fn excluded(asked: &Tables) -> Vec<(String, String)> {
-    asked.exclude.iter().flat_map(|(table, columns)| columns.iter().map(|c| (table.clone(), c.clone()))).collect()
-}
-
-fn is_excluded(relation: &Relation, column: &str, asked: &Tables, unused: &mut Vec<(String, String)>) -> bool {
-    let mut out = false;
-    for (table, columns) in asked.exclude.iter().filter(|(table, _)| relation.is(table)) {
-        if columns.iter().any(|name| name == column) {
-            unused.retain(|(t, c)| (t, c.as_str()) != (table, column));
-            out = true;
-        }
-    }
-    out
 }
 
 async fn rows(session: &Session, query: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
@@ -133,9 +72,9 @@ async fn rows(session: &Session, query: &str) -> Result<Vec<Vec<String>>, tokio_
 
 async fn relations(session: &Session) -> Result<Vec<Relation>, tokio_postgres::Error> {
     let read = |row: Vec<String>| match <[String; 6]>::try_from(row) {
-        Ok([oid, schema, name, visible, kind, partition]) => {
-            let (visible, partition) = (visible == "true", partition == "true");
-            Some(Relation { oid, schema, name, visible, kind, partition })
+        Ok([id, schema, name, visible, kind, partition]) => {
+            let plain = matches!(kind.as_str(), "r" | "p") && partition != "true";
+            Some(Relation { id, schema, name, visible: visible == "true", plain })
         }
         Err(_) => None,
     };
@@ -147,7 +86,7 @@ async fn columns(session: &Session, relation: &Relation) -> Result<Vec<Column>, 
     let query = format!(
         "select attname::text, format_type(atttypid, atttypmod) from pg_attribute \
          where attrelid = {} and attnum > 0 and not attisdropped order by attname collate \"C\"",
-        relation.oid
+        relation.id
     );
     let pair = |row: Vec<String>| <[String; 2]>::try_from(row).ok().map(|[name, kind]| (name, kind));
     Ok(rows(session, &query).await?.into_iter().filter_map(pair).collect())
@@ -176,52 +115,12 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The server's sum is exact; what is kept of it is the sum modulo 2^64.
-fn wrapped(sum: &str) -> u64 {
-    let exact: i128 = sum.parse().unwrap_or_default();
-    u64::try_from(exact.rem_euclid(1 << 64)).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn relation(schema: &str, name: &str, kind: &str, partition: bool) -> Relation {
-        let (visible, oid) = (schema == "public", "1".to_owned());
-        Relation { oid, schema: schema.into(), name: name.into(), visible, kind: kind.into(), partition }
-    }
-
-    fn chosen(tables: &[&str], own: &[&str]) -> (Vec<String>, Vec<String>) {
-        let relations = [
-            relation("public", "orders", "r", false),
-            relation("public", "events", "p", false),
-            relation("public", "events_1", "r", true),
-            relation("public", "shown", "v", false),
-            relation("public", "blackstart_ledger", "r", false),
-            relation("app", "orders", "r", false),
-        ];
-        let texts = |list: &[&str]| list.iter().map(|t| (*t).to_owned()).collect();
-        let asked = Tables { url: String::new(), tables: texts(tables), exclude: BTreeMap::new(), own: texts(own) };
-        let (chosen, absent) = choose(&relations, &asked);
-        (chosen.iter().map(|r| r.full()).collect(), absent)
-    }
-
     #[test]
-    fn names_and_patterns_mean_tables() {
-        let all = ["public.orders", "public.events", "app.orders"].map(str::to_owned).to_vec();
-        assert_eq!(chosen(&[], &["blackstart_ledger"]), (all, vec![]));
-        assert_eq!(chosen(&["orders", "app.orders"], &[]).0, ["public.orders", "app.orders"]);
-        assert_eq!(chosen(&["app.*"], &[]).0, ["app.orders"]);
-        assert_eq!(chosen(&["events_1", "shown"], &[]).0, ["public.events_1", "public.shown"], "by name");
-        let none = (vec![], vec!["the table `items`".to_owned()]);
-        assert_eq!(chosen(&["items"], &[]), none);
-        let own = chosen(&["blackstart_ledger"], &["blackstart_ledger"]);
-        assert_eq!(own, (vec![], vec!["the table `blackstart_ledger`".to_owned()]), "never its own");
-    }
-
-    #[test]
-    fn sums_wrap_and_names_are_quoted() {
-        assert_eq!([wrapped("-1"), wrapped("18446744073709551617"), wrapped("0")], [u64::MAX, 1, 0]);
+    fn names_are_quoted() {
         assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
     }
 }

@@ -20,6 +20,9 @@ impl Sql for Databases {
         limit: Duration,
     ) -> Fut<'a, Result<Option<String>, AdapterError>> {
         Box::pin(async move {
+            if url.starts_with("mysql:") {
+                return crate::adapters::mysql::scalar(url, query, args, limit).await;
+            }
             let server = Server::parse(url)?;
             timeout(limit, scalar(&server, query, args, limit)).await.unwrap_or_else(|_| {
                 Err(AdapterError::TimedOut(format!("{}: no answer within {limit:?}", server.label)))

@@ -445,7 +445,7 @@ pub(super) fn probe_target(cx: &Cx<'_>, probe: &ProbeSpec, node: &Node) {
     let Some(target) = probe.target() else { return };
     let at = node.find_text(target.name()).unwrap_or(node.region);
     let kinds: &[&str] = match probe.kind() {
-        "sql" => &["postgres"],
+        "sql" => &["postgres", "mysql"],
         "process" => &["process"],
         _ => &[],
     };

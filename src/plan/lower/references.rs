@@ -68,7 +68,7 @@ impl Scope {
                 Some("process") => Some(&["pid", "pids", "name"]),
                 Some("http") => Some(&["url", "host", "port"]),
                 Some("kv") => Some(&["url"]),
-                Some("postgres") => Some(&["host", "port", "database", "user"]),
+                Some("postgres" | "mysql") => Some(&["host", "port", "database", "user"]),
                 Some("proxy" | "resolver") => Some(&["address", "host", "port", "upstream", "control"]),
                 Some("tcp") => Some(&["address", "host", "port"]),
                 Some("service") => Some(&["name", "unit", "pidfile", "pid"]),

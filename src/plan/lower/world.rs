@@ -148,7 +148,7 @@ fn one_way_to_manage_it(cx: &Cx<'_>, service: &ServiceTarget, node: &Node) {
 
 fn host_is_allowed(cx: &Cx<'_>, spec: &TargetSpec, node: &Node, environment: Option<&str>) {
     let template = match spec {
-        TargetSpec::Http(t) | TargetSpec::Kv(t) | TargetSpec::Postgres(t) => &t.url,
+        TargetSpec::Http(t) | TargetSpec::Kv(t) | TargetSpec::Postgres(t) | TargetSpec::Mysql(t) => &t.url,
         TargetSpec::Tcp(t) => &t.address,
         TargetSpec::Process(_) | TargetSpec::Service(_) | TargetSpec::File(_) | TargetSpec::Directory(_) => return,
         TargetSpec::Network(_) | TargetSpec::Container(_) | TargetSpec::Host(_) => return,
