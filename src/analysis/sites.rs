@@ -181,7 +181,7 @@ fn lost(ops: &Ops, found: &ReadBack) -> u64 {
         let key = ops.key(*place).filter(|_| ops.action(*place) == Action::Write);
         let Some(key) = key.filter(|_| ops.outcome(*place) == Outcome::Ok) else { return false };
         let runs = found.writers.get(&key.writer).map_or(&[][..], |of| &of.present);
-        !runs.get(runs.partition_point(|(_, to)| *to < key.seq)).is_some_and(|(from, _)| *from <= key.seq)
+        runs.get(runs.partition_point(|(_, to)| *to < key.seq)).is_none_or(|(from, _)| *from > key.seq)
     };
     (0..ops.len()).filter(gone).count() as u64
 }

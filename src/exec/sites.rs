@@ -27,6 +27,9 @@ const AGREE: Duration = Duration::from_secs(10);
 const FINAL_ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// By writer.
+type Counts = BTreeMap<u16, Tally>;
+
 /// The sites of one ledger, and what is known of them.
 #[derive(Default)]
 pub(super) struct Sites {
@@ -165,9 +168,9 @@ impl Drill<'_> {
             let answer = answer.map_err(|_| format!("no answer within {LOOK_LIMIT:?}"));
             (site.name.clone(), answer.and_then(|counts| counts.map_err(|e| e.to_string())))
         });
-        let found: Vec<(String, Result<BTreeMap<u16, Tally>, String>)> = join_all(each).await;
+        let found: Vec<(String, Result<Counts, String>)> = join_all(each).await;
         let span = Span::new(lo, self.now());
-        let answers: Vec<&BTreeMap<u16, Tally>> = found.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
+        let answers: Vec<&Counts> = found.iter().filter_map(|(_, found)| found.as_ref().ok()).collect();
         // What nobody could be asked about is not known to be the same.
         let known = frontier.is_some() || answers.len() == found.len();
         let same = known && answers.len() == found.len() && answers.windows(2).all(|pair| pair[0] == pair[1]);
@@ -176,7 +179,7 @@ impl Drill<'_> {
             let highest = seen.entry(*writer).or_default();
             *highest = tally.highest.max(*highest);
         }
-        let rows = |counts: BTreeMap<u16, Tally>| counts.values().map(|tally| tally.count).sum();
+        let rows = |counts: Counts| counts.values().map(|tally| tally.count).sum();
         let any = !answers.is_empty();
         let sites = found.into_iter().map(|(name, found)| (name, found.map(rows))).collect();
         let look = SitesLook { workload: runner.plan.name.clone(), since, span, same, sites };
