@@ -21,3 +21,6 @@ mod pair;
 mod planted;
 #[path = "postgres/protected.rs"]
 mod protected;
+#[cfg(test)]
+#[path = "postgres/sites.rs"]
+mod sites;
