@@ -14,6 +14,7 @@ WANTED=(
   postgresql-15:/usr/lib/postgresql/15/bin/postgres
   postgresql-client-15:/usr/lib/postgresql/15/bin/psql
   patroni:/usr/bin/patroni
+  python3-minimal:/usr/bin/python3
   python3-etcd:/usr/lib/python3/dist-packages/etcd/__init__.py
   python3-psycopg2:/usr/lib/python3/dist-packages/psycopg2/__init__.py
   etcd-server:/usr/bin/etcd
