@@ -186,11 +186,14 @@ impl Drill<'_> {
         all
     }
 
-    /// When the steady state came back. A condition that was true at the first look may have been so ever since the fault.
+    /// When the steady state held with nothing broken. A condition that was true at the first look may have been so ever
+    /// since the fault, but not before what closes a fault began.
     fn converged(&self) -> Span {
         let progress = self.progress();
         let done = self.plan.steady.iter().filter_map(|step| progress.steps.get(step.id.as_str()));
-        let mut span = Span::point(progress.first_fault.unwrap_or_default());
+        let closing = self.plan.restore.iter().filter(|step| step.closes.is_some());
+        let closed = closing.filter_map(|step| progress.steps.get(step.id.as_str())).map(|step| step.span.lo).max();
+        let mut span = Span::point(progress.first_fault.max(closed).unwrap_or_default());
         for step in done {
             let lo = if step.looks > 1 { step.span.lo } else { span.lo };
             span = Span::new(span.lo.max(lo), span.hi.max(step.span.hi));

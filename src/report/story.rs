@@ -2,6 +2,7 @@
 
 use super::words;
 use crate::analysis::{Analysis, Attribution, FaultResult, LedgerResult, Recovery, WorkloadResult};
+use crate::model::ClientBehaviour;
 
 /// Sentence by sentence: the faults, what clients felt, what was lost.
 #[must_use]
@@ -39,12 +40,7 @@ fn felt(a: &Analysis, w: &WorkloadResult, r: &Recovery) -> String {
         _ => "the fault".to_owned(),
     };
     if r.unnoticed && r.sustained.is_some() {
-        let below = r.sustained.map_or(0, |i| i.high);
-        return format!(
-            "Clients of {} noticed nothing of {after}: any gap was below {}.",
-            w.name,
-            words::duration(below)
-        );
+        return unnoticed(a, w, r.sustained.map_or(0, |i| i.high), &after);
     }
     let by = match r.attribution {
         Attribution::System => ", without our help",
@@ -70,6 +66,25 @@ fn felt(a: &Analysis, w: &WorkloadResult, r: &Recovery) -> String {
             }
         },
     }
+}
+
+/// No operation failed; but a gap that is many times what is usual means that requests waited.
+fn unnoticed(a: &Analysis, w: &WorkloadResult, gap: i64, after: &str) -> String {
+    let below = words::duration(gap);
+    let seal = a.run.workloads.iter().find(|seal| seal.name == w.name);
+    let period = seal.map_or(0.0, |seal| 1e9 / seal.rate);
+    let usual = w.latency.map_or(0, |l| l.p50) as f64 + period;
+    if (gap as f64) < usual * 10.0 {
+        return format!("Clients of {} noticed nothing of {after}: any gap was below {below}.", w.name);
+    }
+    let again = match seal.map(|seal| &seal.client) {
+        Some(ClientBehaviour::Retrying(_)) => " and were tried again where they were refused",
+        _ => "",
+    };
+    format!(
+        "No request of {} failed because of {after}, but requests waited{again}: for up to {below} no answer came.",
+        w.name
+    )
 }
 
 fn writes(w: &WorkloadResult, l: &LedgerResult) -> String {

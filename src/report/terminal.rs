@@ -109,14 +109,26 @@ pub(super) fn section(table: &Table, view: &View<'_>) -> String {
     if !too_wide(&drawn, view) {
         return format!("{title}\n{drawn}\n");
     }
-    let (few, many) = (table.rows.len() <= 4, table.head.len() > 8);
+    // Wrapped narrower than its words, a table cannot be read.
+    let many = table.head.len() > 8 || least(table) > view.width;
     let turned = table.turned();
+    let few = table.rows.len() <= 4 || least(&turned) <= view.width;
     let drawn = draw(&turned, view, None);
     if many && (few || !too_wide(&drawn, view)) {
         let drawn = if too_wide(&drawn, view) { draw(&turned, view, Some(view.width)) } else { drawn };
         return format!("{title}\n{drawn}\n");
     }
     format!("{title}\n{}\n", draw(table, view, Some(view.width)))
+}
+
+/// The width that a table needs to keep its words whole: the longest word of each column, and what is around it.
+fn least(table: &Table) -> usize {
+    let longest = |text: &str| text.split(' ').map(|word| word.chars().count()).max().unwrap_or(0);
+    let column = |(i, head): (usize, &String)| {
+        let cells = table.rows.iter().filter_map(|row| row.get(i)).map(|cell| longest(&cell.text));
+        cells.chain([longest(head)]).max().unwrap_or(0) + 2
+    };
+    table.head.iter().enumerate().map(column).sum::<usize>() + 2
 }
 
 fn too_wide(drawn: &str, view: &View<'_>) -> bool {

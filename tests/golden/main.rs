@@ -10,7 +10,7 @@ mod series;
 
 use blackstart::analysis::{self, Analysis, Bucket, WorkloadResult};
 use blackstart::journal;
-use blackstart::model::{RunState, Verdict};
+use blackstart::model::{Interval, RunState, Verdict};
 use blackstart::report::{self, Style, View, words};
 use std::path::{Path, PathBuf};
 
@@ -87,6 +87,23 @@ fn the_sample_is_what_its_record_says() {
         }
         assert!(std::fs::read_to_string(&path).ok() == Some(text), "{file} differs; UPDATE_GOLDEN=1 writes it anew");
     }
+}
+
+#[test]
+fn requests_that_waited_did_notice_something() {
+    let told = |gap: i64| {
+        let mut a = analyses::fail();
+        for recovery in a.workloads.iter_mut().flat_map(|w| &mut w.recoveries) {
+            recovery.unnoticed = true;
+            recovery.sustained = Some(Interval { low: 0, best: gap / 2, high: gap });
+        }
+        report::markdown(&a)
+    };
+    let (short, long) = (told(20_000_000), told(3_000_000_000));
+    assert!(short.contains("noticed nothing") && !short.contains("waited"), "{short}");
+    assert!(!long.contains("noticed nothing"), "{long}");
+    assert!(long.contains("requests waited: for up to 3 s no answer came"), "{long}");
+    assert!(long.contains("and were tried again where they were refused"), "{long}");
 }
 
 #[test]
