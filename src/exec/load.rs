@@ -8,7 +8,7 @@ use super::source::Source;
 use super::vantage::{Assignment, Link};
 use crate::event::{ReadBackDone, ReadBackStage, What};
 use crate::journal::{ops::OpsWriter, readback};
-use crate::model::{Mono, WorkloadStats};
+use crate::model::{Mono, WorkloadName, WorkloadStats};
 use crate::plan::{StepPlan, Verb, WorkloadPlan};
 use futures_util::future::join_all;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -114,6 +114,11 @@ impl Load {
             format!("workload `{}`: {ok} of {done} operations were ok in the last second", runner.plan.name)
         })
         .collect()
+    }
+
+    /// Will nothing be known of this one any more?
+    pub fn is_lost(&self, name: &WorkloadName) -> bool {
+        self.all().iter().any(|runner| runner.plan.name == *name && runner.source.is_lost())
     }
 
     /// Those of whose service nothing will be known any more.

@@ -6,8 +6,8 @@ use super::drill::Drill;
 use super::kill_switch::Asked;
 use crate::clock::Clock;
 use crate::event::{AbortCause, HealCause, StallCause, What};
-use crate::model::{Mono, Span};
-use crate::plan::{GuardCheck, GuardPlan};
+use crate::model::{Mono, Span, WorkloadStats};
+use crate::plan::{GuardCheck, GuardPlan, WorkloadPlan};
 use futures_util::future::join_all;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -126,9 +126,26 @@ impl Drill<'_> {
             },
             GuardCheck::Budget(budget) => {
                 let (now, all) = (self.now(), self.load.stats(self.now()));
-                used.look(budget, all.iter().find(|stats| stats.workload.as_str() == budget.workload), now)
+                used.look(budget, self.seen_everywhere(&budget.workload, &all).as_ref(), now)
             }
         }
+    }
+
+    /// The figures of a workload; of one that is seen from several places, all of them together. None if nobody looks from
+    /// one of them any more: a guard that cannot see protects nothing.
+    fn seen_everywhere(&self, name: &str, all: &[WorkloadStats]) -> Option<WorkloadStats> {
+        let of = |plan: &&WorkloadPlan| {
+            plan.name.as_str() == name || plan.vantage.as_ref().is_some_and(|vantage| vantage.of.as_str() == name)
+        };
+        let plans: Vec<&WorkloadPlan> = self.plan.workloads.iter().filter(of).collect();
+        if plans.iter().any(|plan| self.load.is_lost(&plan.name)) {
+            return None;
+        }
+        let plans = plans.into_iter();
+        plans.filter_map(|plan| all.iter().find(|stats| stats.workload == plan.name)).cloned().reduce(|a, b| {
+            let (due, ok, fail) = (a.due + b.due, a.ok + b.ok, a.fail + b.fail);
+            WorkloadStats { due, ok, fail, unknown: a.unknown + b.unknown, missed: a.missed + b.missed, ..a }
+        })
     }
 
     /// A machine that slept, or a wall clock that was stepped: that time is neither up nor down.

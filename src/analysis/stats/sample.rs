@@ -37,16 +37,30 @@ pub fn sample(a: &Analysis, problems: &[String]) -> Sample {
 fn objective(a: &Analysis, result: &crate::analysis::ObjectiveResult) -> Observation {
     let objective = &result.objective;
     let workload = a.workloads.iter().find(|w| w.name == objective.workload);
-    let recovery = result.fault.as_ref().and_then(|id| recovery_of(workload?, id));
+    let views = views(a, objective);
+    let recoveries: Vec<&Recovery> =
+        result.fault.iter().flat_map(|id| views.iter().filter_map(|w| recovery_of(w, id))).collect();
     let measured = clock(a, result.fault.as_ref()).unwrap_or_else(|| match objective.kind {
-        ObjectiveKind::Rto => time(result.actual, recovery, objective.basis),
+        ObjectiveKind::Rto => time(result.actual, &recoveries, objective.basis),
         ObjectiveKind::RpoTime => result.actual.map_or(Measured::Unknown, Measured::Within),
         ObjectiveKind::RpoWrites => writes(result.actual, workload),
     });
     let mut observation = Observation::new(subject(objective), measured);
     observation.target = Some(objective.target);
-    observation.seen(recovery.filter(|_| objective.kind == ObjectiveKind::Rto));
+    if objective.kind == ObjectiveKind::Rto {
+        observation.seen(&recoveries);
+    }
     observation
+}
+
+/// The workload that an objective is about, from every place that it was seen from.
+fn views<'a>(a: &'a Analysis, objective: &Objective) -> Vec<&'a WorkloadResult> {
+    let of = |w: &WorkloadResult| {
+        let seal = a.run.workloads.iter().find(|seal| seal.name == w.name)?;
+        Some(seal.vantage.as_ref()?.of.clone())
+    };
+    let about = |w: &&WorkloadResult| w.name == objective.workload || of(w).as_ref() == Some(&objective.workload);
+    a.workloads.iter().filter(about).collect()
 }
 
 fn subject(objective: &Objective) -> Subject {
@@ -57,8 +71,8 @@ fn subject(objective: &Objective) -> Subject {
 /// What was measured though nobody set a target for it.
 fn without_target(a: &Analysis, workload: &WorkloadResult, into: &mut Vec<Observation>) {
     let fault = a.faults.iter().find(|f| f.at.is_some()).or(a.faults.first()).map(|f| &f.id);
-    let recovery = fault.and_then(|id| recovery_of(workload, id));
-    let mut add = |kind: ObjectiveKind, measured: Measured, recovery: Option<&Recovery>| {
+    let recovery: Vec<&Recovery> = fault.and_then(|id| recovery_of(workload, id)).into_iter().collect();
+    let mut add = |kind: ObjectiveKind, measured: Measured, recovery: &[&Recovery]| {
         if into.iter().any(|o| o.subject.kind == kind && o.subject.workload == workload.name) {
             return;
         }
@@ -68,16 +82,16 @@ fn without_target(a: &Analysis, workload: &WorkloadResult, into: &mut Vec<Observ
         observation.seen(recovery);
         into.push(observation);
     };
-    let sustained = recovery.and_then(|r| r.sustained);
-    add(ObjectiveKind::Rto, time(sustained, recovery, ClockBasis::Fault), recovery);
+    let sustained = recovery.first().and_then(|r| r.sustained);
+    add(ObjectiveKind::Rto, time(sustained, &recovery, ClockBasis::Fault), &recovery);
     let Some(ledger) = &workload.ledger else { return };
-    add(ObjectiveKind::RpoTime, ledger.rpo_time.map_or(Measured::Unknown, Measured::Within), None);
+    add(ObjectiveKind::RpoTime, ledger.rpo_time.map_or(Measured::Unknown, Measured::Within), &[]);
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let lost = ledger.lost.map(|lost| {
         let high = lost.saturating_add(ledger.lost_upper.unwrap_or(0));
         Interval { low: count(lost), best: count(lost), high: count(high) }
     });
-    add(ObjectiveKind::RpoWrites, writes(lost, Some(workload)), None);
+    add(ObjectiveKind::RpoWrites, writes(lost, Some(workload)), &[]);
 }
 
 /// Why no clock ran, if none did. A fault that was to come and never did is no sample; one that came and did not bite,
@@ -91,8 +105,10 @@ fn clock(a: &Analysis, fault: Option<&FaultId>) -> Option<Measured> {
     }
 }
 
-fn time(actual: Option<Interval>, recovery: Option<&Recovery>, basis: ClockBasis) -> Measured {
-    let least = recovery.filter(|_| basis == ClockBasis::Fault).and_then(|r| r.at_least);
+/// What is not known from one place took at least as long as it is known to have taken from any.
+fn time(actual: Option<Interval>, recoveries: &[&Recovery], basis: ClockBasis) -> Measured {
+    let known = recoveries.iter().filter(|_| basis == ClockBasis::Fault);
+    let least = known.filter_map(|r| r.at_least.or(r.sustained.map(|sustained| sustained.low))).max();
     match (actual, least) {
         (Some(actual), _) => Measured::Within(actual),
         (None, Some(least)) => Measured::AtLeast(least),
@@ -115,11 +131,12 @@ impl Observation {
         Self { subject, target: None, measured, attribution: Attribution::None, outages: 0 }
     }
 
-    fn seen(&mut self, recovery: Option<&Recovery>) {
-        if let Some(recovery) = recovery {
-            self.attribution = recovery.attribution;
-            self.outages = recovery.outages;
-        }
+    /// From all places: it came back by itself only if it did so everywhere.
+    fn seen(&mut self, recoveries: &[&Recovery]) {
+        let by = |who| recoveries.iter().any(|r| r.attribution == who);
+        self.attribution =
+            [Attribution::Heal, Attribution::System].into_iter().find(|who| by(*who)).unwrap_or(Attribution::None);
+        self.outages = recoveries.iter().map(|r| r.outages).max().unwrap_or(0);
     }
 
     /// Met, missed or not decided; nothing without a target.

@@ -2,7 +2,7 @@
 //! is nobody's outage.
 
 use super::builder::*;
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, Attribution};
 use crate::event::*;
 use crate::model::*;
 
@@ -82,6 +82,26 @@ fn a_vantage_that_could_not_see_blinds_nobody_else() {
     assert_eq!(a.workloads.iter().map(|w| w.outages.len()).collect::<Vec<_>>(), [1, 0]);
     assert_eq!(a.stalls, []);
     assert!(a.notes.iter().any(|n| n.contains("`edge` could not see once, 2.2 s in all")), "{:?}", a.notes);
+}
+
+#[test]
+fn among_several_runs_all_places_of_one_are_one_sample() {
+    use crate::analysis::stats::{Measured, sample};
+    let rto = |b: &mut Builder| {
+        let sample = sample(&b.end().analyze(), &[]);
+        let whole = sample.observations.iter().filter(|o| o.subject.workload.as_str() == "page").cloned();
+        let whole: Vec<_> = whole.collect();
+        assert_eq!(whole.len(), 1, "{:?}", sample.observations);
+        (whole[0].measured, whole[0].attribution)
+    };
+    let mut b = seen(&[("near", &[]), ("edge", &[(5_100, 8_100)])]);
+    let sustained = sustained(&b.end().analyze(), 1).unwrap();
+    assert_eq!(rto(&mut b), (Measured::Within(sustained), Attribution::System));
+    // It came back at the edge only when the fault was removed, and elsewhere it never did.
+    let mut b = seen(&[("near", &[(5_100, 10_500)]), ("edge", &[(5_100, 8_100)])]);
+    assert_eq!(rto(&mut b).1, Attribution::Heal);
+    let mut b = seen(&[("near", &[(5_100, 30_000)]), ("edge", &[(5_100, 8_100)])]);
+    assert!(matches!(rto(&mut b).0, Measured::AtLeast(least) if least > 20 * S));
 }
 
 /// A clock that is a second ahead, known to 40 ms: the same outage, wider by that error on both sides.

@@ -416,7 +416,10 @@ fn guard(cx: &Cx<'_>, node: &Node, workloads: &[WorkloadPlan]) -> Option<GuardPl
 fn budget_of(cx: &Cx<'_>, node: &Node, workloads: &[WorkloadPlan]) -> Option<Budget> {
     let budget = cx.decode::<Budget>(node, "budget")?;
     let at = |key: &str| node.get(key).map_or(node.region, |n| n.region);
-    let known: Vec<&str> = workloads.iter().map(|w| w.name.as_str()).collect();
+    let whole = workloads.iter().filter_map(|w| w.vantage.as_ref()).map(|vantage| vantage.of.as_str());
+    let mut known: Vec<&str> = workloads.iter().map(|w| w.name.as_str()).chain(whole).collect();
+    known.sort_unstable();
+    known.dedup();
     if !known.contains(&budget.workload.as_str()) {
         cx.unknown(at("workload"), "workload", &budget.workload, &known);
     }
