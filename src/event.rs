@@ -519,6 +519,10 @@ pub enum StallCause {
     ClockStep,
     /// The runner had no descriptors or ports left.
     Resources,
+    /// The runner was stopped (by a signal, a frozen cgroup), or the machine that it runs on was.
+    Paused,
+    /// The runner was ready to run, and got no processor (a busy machine, a quota that is used up).
+    Starved,
 }
 
 /// The sites of a ledger as sealed before anything is touched.

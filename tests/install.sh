@@ -31,6 +31,7 @@ WANTED=(
   mmdebstrap:/usr/bin/mmdebstrap
   qemu-system-x86:/usr/bin/qemu-system-x86_64
   util-linux:/usr/bin/setpriv
+  bsdutils:/usr/bin/renice
   libfaketime:/usr/share/doc/libfaketime
   docker.io:/usr/sbin/dockerd
   busybox-static:/usr/bin/busybox

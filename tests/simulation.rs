@@ -9,6 +9,10 @@ mod crash;
 mod drill;
 #[path = "simulation/guarded.rs"]
 mod guarded;
+#[path = "properties/record.rs"]
+mod record;
+#[path = "simulation/rig.rs"]
+mod rig;
 #[path = "simulation/scenario.rs"]
 mod scenario;
 #[path = "simulation/truth.rs"]

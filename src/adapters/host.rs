@@ -77,6 +77,14 @@ pub fn started(pid: i32) -> Option<u64> {
     super::process::started(pid)
 }
 
+/// How long this thread has been ready to run and waited for a processor, in nanoseconds; nothing where the system does
+/// not count it. The second number of Linux's `schedstat`.
+#[must_use]
+pub fn waited_for_a_processor() -> Option<i64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').nth(1)?.parse().ok()
+}
+
 /// What a folder stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ground {

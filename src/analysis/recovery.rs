@@ -112,6 +112,8 @@ impl<'a> Measured<'a> {
     fn largest_gap(&self, lo: i64, n: usize) -> Option<i64> {
         let lane = &self.lane;
         let from = lane.at(lo.saturating_sub(lane.deadline));
+        // After a blind span the last answer before it may be older than that.
+        let from = (0..from).rev().find(|i| lane.served(*i)).unwrap_or(from);
         let mut dones: Vec<i64> = (from..n).filter(|i| lane.served(*i)).map(|i| lane.done(i)).collect();
         dones.sort_unstable();
         let first = dones.partition_point(|done| *done < lo).saturating_sub(1);

@@ -41,6 +41,7 @@ mod stop;
 mod targets;
 pub mod vantage;
 mod verb;
+mod vigil;
 mod watch;
 mod when;
 

@@ -1,9 +1,10 @@
-//! What goes on beside the phases all the while: live figures, guards, deadlines of faults, the clock, the limit of the
-//! whole drill, and the wish to stop. Nothing here ends by itself.
+//! What goes on beside the phases all the while: live figures, guards, deadlines of faults, the clock, the runner itself,
+//! the limit of the whole drill, and the wish to stop. Nothing here ends by itself.
 
 use super::budget::Used;
 use super::drill::Drill;
 use super::kill_switch::Asked;
+use super::vigil::Vigil;
 use crate::clock::Clock;
 use crate::event::{AbortCause, HealCause, StallCause, What};
 use crate::model::{Mono, Span, WorkloadStats};
@@ -18,6 +19,8 @@ const DEADLINE_EVERY: Duration = Duration::from_millis(50);
 /// A smaller change of one clock against another is how clocks are kept right.
 const STEP: i64 = 50_000_000;
 const READINGS: u32 = 5;
+/// A runner that was kept from running more often has filled its journal with that.
+const STALLS: u32 = 2_000;
 const SWITCH_EVERY: Duration = Duration::from_millis(200);
 
 /// How the clocks of this machine stand to one another.
@@ -70,6 +73,7 @@ impl Drill<'_> {
             self.figures(),
             self.follow_sites(),
             self.clocks(),
+            self.kept_from_running(),
             self.deadlines(),
             self.whole(),
             self.wishes(),
@@ -158,6 +162,15 @@ impl Drill<'_> {
                 self.note(What::Stall { span: Span::new(last.mono, now.mono), cause });
             }
             last = now;
+        }
+    }
+
+    /// A runner that was stopped, or got no processor: that time is neither up nor down.
+    async fn kept_from_running(&self) {
+        let mut vigil = Vigil::begin(&self.world.clock);
+        for _ in 0..STALLS {
+            let (span, cause) = vigil.next().await;
+            self.note(What::Stall { span, cause });
         }
     }
 

@@ -400,6 +400,8 @@ pub fn stall(cause: StallCause) -> &'static str {
         StallCause::Suspend => "the machine slept",
         StallCause::ClockStep => "the wall clock was stepped",
         StallCause::Resources => "the runner had no descriptors or ports left",
+        StallCause::Paused => "the runner was stopped",
+        StallCause::Starved => "the runner got no processor",
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Host {
     pub program: Option<PathBuf>,
     /// An empty folder of the drill's own.
     pub home: PathBuf,
+    /// Called beside the drill with the runner's pid and the rig's folder, for whoever wants to disturb it.
+    pub beside: Option<fn(u32, &Path)>,
 }
 
 /// A drill that has run.
@@ -143,7 +145,7 @@ restore:
         let text = self.playbook(rig.listen, rig.child.id(), &dir);
         std::fs::write(&book, text).map_err(|cause| RigError::file("cannot write", &book, cause))?;
         let reports = host.home.join("reports");
-        let ran = Command::new(&binary)
+        let runner = Command::new(&binary)
             .arg("run")
             .arg(&book)
             .arg("--reports")
@@ -151,8 +153,19 @@ restore:
             .args(["--output", "plain", "--volatile-state"])
             .env("BLACKSTART_STATE_DIR", &state)
             .stdin(Stdio::null())
-            .output()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .map_err(|cause| RigError::System("run a drill", cause))?;
+        let pid = runner.id();
+        let ran = std::thread::scope(|scope| {
+            if let Some(beside) = host.beside {
+                let dir = &dir;
+                scope.spawn(move || beside(pid, dir));
+            }
+            runner.wait_with_output()
+        });
+        let ran = ran.map_err(|cause| RigError::System("run a drill", cause))?;
         rig.end()?;
         let said = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         let read =

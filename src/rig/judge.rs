@@ -180,27 +180,28 @@ fn nanos(value: &Value) -> Option<i64> {
     value.as_f64().map(|s| (s * 1e9).round() as i64)
 }
 
-/// How long the runner says that it could not see; intervals widen by it.
-fn stalled(report: &Value) -> i64 {
-    let mut spans: Vec<(i64, i64)> = report["stalls"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|stall| Some((nanos(&stall["from"])?, nanos(&stall["to"])?)))
-        .collect();
+/// When the runner says that it could not see, on CLOCK_MONOTONIC, in order and apart; intervals widen by it.
+fn blind(report: &Value, zero: i64) -> Vec<(i64, i64)> {
+    let stalls = report["stalls"].as_array().into_iter().flatten();
+    let mut spans: Vec<(i64, i64)> =
+        stalls.filter_map(|stall| Some((nanos(&stall["from"])? + zero, nanos(&stall["to"])? + zero))).collect();
     spans.sort_unstable();
-    let (mut sum, mut until) = (0, i64::MIN);
+    let mut apart: Vec<(i64, i64)> = Vec::new();
     for (from, to) in spans {
-        sum += (to - from.max(until)).max(0);
-        until = until.max(to);
+        match apart.last_mut().filter(|last| from <= last.1) {
+            Some(last) => last.1 = last.1.max(to),
+            None => apart.push((from, to)),
+        }
     }
-    sum
+    apart
 }
 
 /// Holds everything against the truth. `zero` is CLOCK_MONOTONIC of the report's moment zero.
 #[must_use]
 pub fn judge(truth: &Truth, report: &Value, zero: i64, clients: &[Client]) -> Judged {
-    let mut judged = Judged { stalled: stalled(report), ..Judged::default() };
+    let blind = blind(report, zero);
+    let stalled = blind.iter().map(|(from, to)| to - from).sum();
+    let mut judged = Judged { stalled, ..Judged::default() };
     if !truth.whole {
         judged.broken.push("the rig's own logs have no end".to_owned());
     }
@@ -219,7 +220,7 @@ pub fn judge(truth: &Truth, report: &Value, zero: i64, clients: &[Client]) -> Ju
     };
     for client in clients {
         if client.role != Role::Books {
-            times::judge(&times::Case::of(truth, report, fault.width(), client), &mut judged);
+            times::judge(&times::Case::of(truth, report, (fault.width(), &blind), client), &mut judged);
         }
         stamps::judge(truth, client, &mut judged);
         if client.role != Role::Visitor {

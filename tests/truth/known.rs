@@ -12,6 +12,7 @@ use blackstart::rig::judge::{Judged, Op, judge};
 use blackstart::rig::table::Table;
 use blackstart::rig::{Drill, Host, Ran, endless, known};
 use serde_json::Value;
+use std::path::Path;
 use std::sync::Mutex;
 
 fn chosen() -> Vec<Drill> {
@@ -36,8 +37,13 @@ pub struct Known {
 }
 
 fn run(drill: Drill) -> Known {
+    run_beside(drill, None)
+}
+
+/// Runs it while something is done to the runner, whose pid it gets.
+pub fn run_beside(drill: Drill, beside: Option<fn(u32, &Path)>) -> Known {
     let home = tempfile::tempdir().unwrap();
-    let host = Host { program: Some(binary()), home: home.path().to_path_buf() };
+    let host = Host { program: Some(binary()), home: home.path().to_path_buf(), beside };
     let ran = drill.run(&host).unwrap_or_else(|e| panic!("{}: {e}", drill.name));
     let folder = ran.folder.clone().unwrap_or_else(|| panic!("{}: no run: {}", drill.name, ran.said));
     let report = std::fs::read_to_string(folder.join("report.json")).unwrap_or_else(|e| panic!("{e}: {}", ran.said));

@@ -15,6 +15,7 @@ mod known;
 mod playbooks;
 mod program;
 mod rig;
+mod runner;
 mod seeded;
 mod self_check;
 mod selftest;

@@ -2,8 +2,11 @@
 
 use super::super::script::Play;
 use super::super::truth::{Away, Moment, Truth};
-use super::{Bar, Check, Client, Judged, Measure, Role, Width, stalled};
+use super::{Bar, Check, Client, Judged, Measure, Role, Width};
 use serde_json::Value;
+
+/// A second.
+const S: i64 = 1_000_000_000;
 
 /// A workload and all that is known of it.
 pub(super) struct Case<'a> {
@@ -13,7 +16,8 @@ pub(super) struct Case<'a> {
     /// When the first spell began: the fault.
     start: Moment,
     fault_width: i64,
-    stalled: i64,
+    /// When the runner could not see.
+    blind: &'a [(i64, i64)],
     period: i64,
     /// Service times, from due, in quiet times: of 99 of 100, and the worst.
     usual: i64,
@@ -23,7 +27,12 @@ pub(super) struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    pub fn of(truth: &'a Truth, report: &'a Value, fault_width: i64, client: &'a Client) -> Self {
+    pub fn of(
+        truth: &'a Truth,
+        report: &'a Value,
+        (fault_width, blind): (i64, &'a [(i64, i64)]),
+        client: &'a Client,
+    ) -> Self {
         let share = |play| matches!(play, Play::Errors(_) | Play::Router);
         let shared = truth.spells.iter().any(|spell| share(spell.play));
         let away = if shared { truth.spoilt(&client.name).into_iter().collect() } else { truth.away(client.deadline) };
@@ -34,7 +43,7 @@ impl<'a> Case<'a> {
             away,
             start: truth.spells.first().map_or(Moment { lo: 0, hi: 0 }, |spell| spell.start),
             fault_width,
-            stalled: stalled(report),
+            blind,
             period: (1e9 / client.rate) as i64,
             usual,
             worst,
@@ -56,16 +65,38 @@ impl<'a> Case<'a> {
         if self.waits() { self.client.deadline } else { 0 }
     }
 
+    /// How much of a span was not seen. What is beside a blind span may be missed by up to a period at either end.
+    fn unseen(&self, from: i64, to: i64) -> i64 {
+        let overlap = |&(a, b): &(i64, i64)| (to.min(b) - from.max(a)).max(0);
+        let touched = self.blind.iter().map(overlap).filter(|overlap| *overlap > 0);
+        touched.map(|overlap| overlap + 2 * self.period).sum()
+    }
+
+    /// How long the runner could not see, with what that costs in periods.
+    fn stalled(&self) -> i64 {
+        self.unseen(i64::MIN / 2, i64::MAX / 2)
+    }
+
     /// Two periods, a service time, the fault's own width, the deadline where requests wait, and what was not seen.
     fn width(&self, is: i64) -> Width {
-        let base = 2 * self.period + self.fault_width + self.held() + self.stalled;
+        let base = 2 * self.period + self.fault_width + self.held() + self.stalled();
         Width { is, usual: base + self.usual, limit: base + self.worst }
+    }
+
+    /// A window of which less than half was seen tells nothing, so where that much was not seen, in one piece or in
+    /// several, half a window more is hidden, and another one for each long piece.
+    fn windows(&self) -> i64 {
+        let half = (S / 2).max(10 * self.period);
+        let long = self.blind.iter().filter(|(from, to)| to - from + 2 * self.period >= half).count() as i64;
+        half * long.max(i64::from(self.stalled() >= half))
     }
 
     fn check(&self, measure: Measure, bar: Option<Bar>, truths: &[Moment]) -> Check {
         let inside = bar.is_some_and(|bar| truths.iter().any(|truth| bar.meets(*truth)));
         let said = format!("reported {bar:?}, true is one of {truths:?}");
+        let more = if measure == Measure::Sustained { self.windows() } else { 0 };
         let width = bar.map(|bar| self.width(bar.width()));
+        let width = width.map(|w| Width { is: w.is, usual: w.usual + more, limit: w.limit + more });
         Check { of: self.client.name.clone(), measure, inside, width, said }
     }
 }
@@ -93,7 +124,11 @@ pub(super) fn judge(case: &Case<'_>, judged: &mut Judged) {
         judged.checks.push(case.check(Measure::FirstError, bar("first_error"), &[first_error(case, first)]));
         judged.checks.push(case.check(Measure::Restored, bar("first_restored"), &restored(case)));
     }
-    judged.checks.push(case.check(Measure::Sustained, bar("sustained"), &sustained(case)));
+    // Where so much was not seen that no window tells anything, a report may say that it does not know.
+    let known = bar("sustained").is_some() || case.windows() == 0;
+    if known {
+        judged.checks.push(case.check(Measure::Sustained, bar("sustained"), &sustained(case)));
+    }
     if case.away.len() == 1 && found["outages"] == 1 && !case.shared {
         judged.checks.push(case.check(Measure::Perceived, bar("perceived"), &[perceived(case, first)]));
     }
@@ -114,48 +149,65 @@ fn unnoticed(case: &Case<'_>, found: &Value) -> Check {
     let longest = lengths.iter().map(|length| length.lo).max().unwrap_or(0);
     let bar = Bar::of(&found["sustained"]);
     let within = bar.is_some_and(|bar| lengths.iter().all(|length| bar.meets(*length)));
-    let most = case.period + case.held() + case.worst + case.stalled;
+    let most = case.period + case.held() + case.worst + case.stalled();
     let said = format!("an outage of {longest} ns was not noticed, at most {most} may be; reported {bar:?}");
+    // Between two answers lies a blind span, and with it an operation at either end that says nothing.
+    let more = if case.stalled() > 0 { 2 * case.period } else { 0 };
     let width = bar.map(|bar| case.width(bar.width()));
+    let width = width.map(|w| Width { is: w.is, usual: w.usual + more, limit: w.limit + more });
     let (of, inside) = (case.client.name.clone(), within && longest <= most);
     Check { of, measure: Measure::Unnoticed, inside, width, said }
 }
 
-/// The first that was not served was due a period after the start at the latest; one that was due before it may have
-/// been on its way, or may have waited.
+/// The first that was not served was due a period after the start at the latest, or after the runner could see again; one
+/// that was due before it may have been on its way, or may have waited.
 fn first_error(case: &Case<'_>, first: &Away) -> Moment {
     let since = case.since_fault(first.start);
-    let hidden = case.away.iter().take_while(|away| away.end.lo - away.start.hi < 2 * case.period).count();
+    let hidden = case.away.iter().take_while(|away| is_hidden(case, away)).count();
     let last = case.away.get(hidden).map_or(first.start, |away| away.start);
-    let latest = case.since_fault(last).hi + case.period + case.worst;
+    let latest = case.since_fault(last).hi + case.period + case.worst + case.stalled();
     Moment { lo: (since.lo - case.worst - case.held()).min(since.lo), hi: latest }
 }
 
-/// From the end of an outage to the start of the next.
-fn gap(away: &[Away], place: usize) -> i64 {
-    away.get(place + 1).map_or(i64::MAX, |next| next.start.lo - away[place].end.hi)
+/// From the end of an outage to the start of the next, as far as it was seen.
+fn gap(case: &Case<'_>, place: usize) -> i64 {
+    let end = case.away[place].end.hi;
+    case.away.get(place + 1).map_or(i64::MAX, |next| next.start.lo - end - case.unseen(end, next.start.lo))
+}
+
+/// What is shorter may hold no operation that tells of it.
+fn shortest(case: &Case<'_>) -> i64 {
+    5 * case.period / 2 + case.worst
+}
+
+/// May it be that no operation fell into it, as far as it was seen?
+fn is_hidden(case: &Case<'_>, away: &Away) -> bool {
+    let seen = away.end.lo - away.start.hi - case.unseen(away.start.lo, away.end.hi);
+    seen < shortest(case) + if away.waits { case.client.deadline } else { 0 }
 }
 
 /// The end of the first outage; and as long as an outage, or the gap after it, is so short that it may hold no
 /// operation, the end of the next one as well.
 fn restored(case: &Case<'_>) -> Vec<Moment> {
-    let unseen = 5 * case.period / 2 + case.worst;
-    let hidden = |place: usize| {
-        let away = &case.away[place];
-        let short = away.end.lo - away.start.hi < unseen + if away.waits { case.client.deadline } else { 0 };
-        short || gap(&case.away, place) < unseen
-    };
+    let hidden = |place: usize| is_hidden(case, &case.away[place]) || gap(case, place) < shortest(case);
     let last = (0..case.away.len()).find(|place| !hidden(*place)).unwrap_or(case.away.len() - 1);
     case.away[..=last].iter().map(|away| back(case, away)).collect()
 }
 
-/// When service was back and held for long enough. A gap about as long as it must hold may count or not.
+/// When service was back and held for long enough. A gap about as long as it must hold may count or not, and so may an
+/// outage that nobody saw.
 fn sustained(case: &Case<'_>) -> Vec<Moment> {
     let stable = case.client.stable;
     let slack = 200_000_000 + 2 * case.period;
-    let held = |place: &usize| gap(&case.away, *place) >= stable + slack;
-    let perhaps = |place: &usize| gap(&case.away, *place) >= stable - case.client.deadline - slack;
+    let held = |place: &usize| gap(case, *place) >= stable + slack;
     let last = (0..case.away.len()).find(held).unwrap_or(case.away.len() - 1);
+    let perhaps = |place: &usize| {
+        let later = &case.away[place + 1..];
+        let next = later.iter().find(|away| !is_hidden(case, away)).map_or(i64::MAX, |next| next.start.lo);
+        let later = &case.away[place + 1..=last];
+        next - case.away[*place].end.hi >= stable - case.client.deadline - slack
+            || later.iter().all(|away| is_hidden(case, away))
+    };
     (0..=last).filter(perhaps).map(|place| back(case, &case.away[place])).collect()
 }
 
