@@ -61,7 +61,7 @@ fn odd(k: u64) -> OpRecord {
         done,
         action: [Action::Write, Action::Read, Action::Visit][pick(4, 3)],
         outcome: [Ok, OkLocal, Fail, Unknown, Missed, Unsent][pick(5, 6)],
-        key: (k % 3 > 0).then(|| Key { writer: wild(6) as u16, seq: wild(7).cast_unsigned() }),
+        key: (!k.is_multiple_of(3)).then(|| Key { writer: wild(6) as u16, seq: wild(7).cast_unsigned() }),
         found: [None, Some(Found::Intact), Some(Found::Corrupted), Some(Found::Absent)][pick(8, 4)],
     }
 }

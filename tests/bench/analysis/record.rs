@@ -39,7 +39,7 @@ pub fn fill(dir: &Path, operations: u64) {
     for name in NAMES {
         marks.push(workload(dir, name, each, &times, &mut present));
     }
-    let lost = |op: &(i64, u64)| op.0 >= times.fault - LOST && op.0 < times.fault && op.1 % 100 != 0;
+    let lost = |op: &(i64, u64)| op.0 >= times.fault - LOST && op.0 < times.fault && !op.1.is_multiple_of(100);
     let findings = |upto: i64| {
         let runs = |list: &Vec<(i64, u64)>| runs(list.iter().filter(|op| !lost(op) && op.0 < upto).map(|op| op.1));
         let one = |list| WriterFindings { present: runs(list), ..WriterFindings::default() };
