@@ -31,7 +31,7 @@ part_of() {
     truth*) echo truth ;;
     cli | exec | crash* | recover*) echo crash ;;
     faults* | newcomer) echo faults ;;
-    postgres* | drills*) echo data ;;
+    postgres* | mysql* | drills*) echo data ;;
     kube*) echo kubernetes ;;
     vm) echo reboot ;;
     *) echo unit ;;

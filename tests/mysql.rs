@@ -106,7 +106,7 @@ const SHOP: &str = "create database shop; create database other; create user app
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_of_a_real_server() {
-    let maria = Maria::up(15480);
+    let maria = Maria::up(15940);
     maria.sql(SHOP);
     let all = maria.take(&[], &[]).await;
     let counts: Vec<(&str, u64)> = all.print.parts.iter().map(|(name, part)| (name.as_str(), part.count)).collect();

@@ -1,5 +1,5 @@
 //! Several runs together, for a terminal, for Markdown and for programs. What the figures are is decided in
-//! `analysis::stats`; how they are worded, in [`words`](self::words) here.
+//! `analysis::stats`; how they are worded, in `words` here.
 
 mod json;
 mod tables;
