@@ -21,6 +21,8 @@ struct Stat {
     started: u64,
     /// It is on its way out and runs no code of its own any more.
     exiting: bool,
+    /// Of them all, those that have ended and are not forgotten yet included.
+    threads: u32,
 }
 
 impl SystemProcesses {
@@ -203,10 +205,11 @@ pub(super) fn started(pid: i32) -> Option<u64> {
     stat(pid).ok()?.map(|s| s.started)
 }
 
-/// What /proc says of a live process; a zombie is none.
+/// What /proc says of a live process; a zombie is none, unless it is only the first of several threads: as long as the
+/// others live, the process has its files and ports.
 fn stat(pid: i32) -> Result<Option<Stat>, AdapterError> {
     match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        Ok(text) => Ok(parse(&text).filter(|s| !matches!(s.state, 'Z' | 'X' | 'x'))),
+        Ok(text) => Ok(parse(&text).filter(|s| s.threads > 1 || !matches!(s.state, 'Z' | 'X' | 'x'))),
         // ESRCH: it ended between open and read.
         Err(e) if e.kind() == ErrorKind::NotFound || e.raw_os_error() == Some(3) => Ok(None),
         Err(e) => Err(AdapterError::Other(format!("cannot read /proc/{pid}/stat: {e}"))),
@@ -222,6 +225,7 @@ fn parse(text: &str) -> Option<Stat> {
         state: rest.first()?.chars().next()?,
         parent: rest.get(1)?.parse().ok()?,
         started: rest.get(19)?.parse().ok()?,
+        threads: rest.get(17)?.parse().ok()?,
         exiting: rest.get(6)?.parse::<u64>().ok()? & PF_EXITING != 0,
     })
 }
@@ -285,6 +289,23 @@ mod tests {
         assert!(matches!(world.signal(&who, "KILL"), Err(AdapterError::Missing(_))));
         child.wait().unwrap();
         assert!(matches!(world.signal(&who, "KILL"), Err(AdapterError::Missing(_))));
+    }
+
+    #[test]
+    fn a_process_whose_first_thread_has_ended_lives_as_long_as_the_others() {
+        let world = SystemProcesses::new();
+        let ends = "import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+ctypes.CDLL(None).pthread_exit(None)";
+        let mut child = Command::new("python3").args(["-c", ends]).stdin(Stdio::null()).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let who = world.identify(pid).unwrap().unwrap();
+        let first = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        until(|| parse(&first()).unwrap().state == 'Z');
+        assert_eq!(world.state(&who).unwrap(), ProcessState::Dying);
+        world.signal(&who, "KILL").unwrap();
+        until(|| world.state(&who).unwrap() == ProcessState::Gone);
+        child.wait().unwrap();
     }
 
     #[test]
