@@ -1,6 +1,7 @@
 //! Which tables of a database are meant by names and patterns, and which of their columns are left out. Pure.
 
 use super::Tables;
+use crate::adapters::AdapterError;
 use crate::model::glob;
 
 /// More tables than this are no set that anybody meant.
@@ -81,10 +82,16 @@ impl<'a> Excluded<'a> {
     }
 }
 
-/// A server's sum is exact; what is kept of it is the sum modulo 2^64.
-pub(in crate::adapters) fn wrapped(sum: &str) -> u64 {
-    let exact: i128 = sum.parse().unwrap_or_default();
-    u64::try_from(exact.rem_euclid(1 << 64)).unwrap_or_default()
+/// Count and sum as a server says them. Its sum is exact; what is kept of it is the sum modulo 2^64. What is no number is
+/// an error: two tables that could not be read would otherwise be the same.
+///
+/// # Errors
+/// Names what was said.
+pub(in crate::adapters) fn figures(count: &str, sum: &str) -> Result<(u64, u64), AdapterError> {
+    let wrong = || AdapterError::Other(format!("the server says `{count}` rows with the sum `{sum}`: no numbers"));
+    let exact: i128 = sum.parse().map_err(|_| wrong())?;
+    let wrapped = u64::try_from(exact.rem_euclid(1 << 64)).map_err(|_| wrong())?;
+    Ok((count.parse().map_err(|_| wrong())?, wrapped))
 }
 
 #[cfg(test)]
@@ -127,6 +134,10 @@ mod tests {
 
     #[test]
     fn sums_wrap() {
-        assert_eq!([wrapped("-1"), wrapped("18446744073709551617"), wrapped("0")], [u64::MAX, 1, 0]);
+        let sums = ["-1", "18446744073709551617", "0"].map(|sum| figures("3", sum));
+        assert_eq!(sums, [Ok((3, u64::MAX)), Ok((3, 1)), Ok((3, 0))]);
+        for (count, sum) in [("", ""), ("3", ""), ("", "3"), ("-1", "0"), ("1", "1e9")] {
+            assert!(figures(count, sum).is_err(), "`{count}` `{sum}`");
+        }
     }
 }

@@ -6,7 +6,7 @@
 
 use super::{Server, text};
 use crate::adapters::AdapterError;
-use crate::adapters::data::tables::{Excluded, MOST, Relation, choose, wrapped};
+use crate::adapters::data::tables::{Excluded, MOST, Relation, choose, figures};
 use crate::adapters::data::{Tables, Taken};
 use crate::model::{DataPart, Fingerprint};
 use mysql_async::prelude::Queryable;
@@ -71,7 +71,8 @@ async fn read(server: &Server, connection: &mut Conn, asked: &Tables, limit: Dur
             return Err(AdapterError::Refused(format!("{}: {}: {why}", server.label, relation.full())));
         }
         let shape: Vec<String> = kept.iter().map(|column| format!("{} {}", column.name, column.whole)).collect();
-        let part = DataPart::new(figure(0).parse().unwrap_or_default(), wrapped(&figure(1)), shape.join(", "));
+        let (count, sum) = figures(&figure(0), &figure(1))?;
+        let part = DataPart::new(count, sum, shape.join(", "));
         parts.insert(relation.full(), part);
     }
     absent.extend(excluded.absent());

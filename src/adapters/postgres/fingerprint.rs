@@ -6,7 +6,7 @@
 
 use super::server::{Server, Session};
 use crate::adapters::AdapterError;
-use crate::adapters::data::tables::{Excluded, MOST, Relation, choose, wrapped};
+use crate::adapters::data::tables::{Excluded, MOST, Relation, choose, figures};
 use crate::adapters::data::{Tables, Taken};
 use crate::model::{DataPart, Fingerprint};
 use std::collections::BTreeMap;
@@ -52,7 +52,10 @@ async fn take(server: &Server, asked: &Tables, limit: Duration) -> Result<Taken,
     for relation in chosen {
         let columns = columns(&session, relation).await.map_err(failed("listing columns"))?;
         let kept: Vec<&Column> = columns.iter().filter(|(name, _)| !excluded.has(relation, name)).collect();
-        let part = part(&session, relation, &kept).await.map_err(failed("taking a fingerprint"))?;
+        let (count, sum) = part(&session, relation, &kept).await.map_err(failed("taking a fingerprint"))?;
+        let (count, sum) = figures(&count, &sum)?;
+        let shape: Vec<String> = kept.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+        let part = DataPart::new(count, sum, shape.join(", "));
         parts.insert(relation.full(), part);
     }
     absent.extend(excluded.absent());
@@ -92,14 +95,14 @@ async fn columns(session: &Session, relation: &Relation) -> Result<Vec<Column>, 
     Ok(rows(session, &query).await?.into_iter().filter_map(pair).collect())
 }
 
-async fn part(session: &Session, relation: &Relation, columns: &[&Column]) -> Result<DataPart, tokio_postgres::Error> {
-    let found = rows(session, &query(relation, columns)).await?;
-    let [count, sum] = match found.into_iter().next().map(<[String; 2]>::try_from) {
-        Some(Ok(pair)) => pair,
-        _ => Default::default(),
-    };
-    let shape: Vec<String> = columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
-    Ok(DataPart::new(count.parse().unwrap_or_default(), wrapped(&sum), shape.join(", ")))
+/// Count and sum, as the server says them.
+async fn part(
+    session: &Session,
+    relation: &Relation,
+    columns: &[&Column],
+) -> Result<(String, String), tokio_postgres::Error> {
+    let mut row = rows(session, &query(relation, columns)).await?.into_iter().flatten();
+    Ok((row.next().unwrap_or_default(), row.next().unwrap_or_default()))
 }
 
 /// A row with nothing in it and a NULL are not the same in the text of a row, and no value can look like two.
