@@ -80,7 +80,16 @@ impl<'a> Case<'a> {
     /// Two periods, a service time, the fault's own width, the deadline where requests wait, and what was not seen.
     fn width(&self, is: i64) -> Width {
         let base = 2 * self.period + self.fault_width + self.held() + self.stalled();
-        Width { is, usual: base + self.usual, limit: base + self.worst }
+        Width { is, usual: base + self.usual, limit: base + self.worst + self.waking() }
+    }
+
+    /// Where service came back while nobody looked: how long after that the first answer came. A runner that has just
+    /// been woken has all to catch up with, so that answer may take longer than any in quiet times.
+    fn waking(&self) -> i64 {
+        let hid = |&&(from, to): &&(i64, i64)| self.away.iter().any(|away| from <= away.end.hi && away.end.lo <= to);
+        let answers = |to: i64| self.client.ops.iter().filter(move |op| op.ok && op.done > to).map(|op| op.done).min();
+        let waits = self.blind.iter().filter(hid).filter_map(|&(_, to)| Some(answers(to)? - to));
+        waits.max().unwrap_or(0)
     }
 
     /// A window of which less than half was seen tells nothing, so where that much was not seen, in one piece or in
@@ -227,4 +236,51 @@ fn perceived(case: &Case<'_>, away: &Away) -> Moment {
     let (low, high) = (away.end.lo - away.start.hi, away.end.hi - away.start.lo);
     let late = if case.client.role == Role::Ledger && away.waits { case.client.timeout } else { 0 };
     Moment { lo: low - case.held() - case.worst, hi: high + case.worst + late }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::truth::Spell;
+    use super::*;
+    use serde_json::json;
+
+    const MS: i64 = 1_000_000;
+
+    /// Away from 1 s to 1.8 s; nobody looked from 1.4 to 2.3 s, and the first answer came 24 ms after that.
+    fn complaints(high_ms: i64, answered_ms: i64) -> Vec<String> {
+        let at = |ms: i64| Moment { lo: ms * MS, hi: ms * MS };
+        let spell = Spell { play: Play::Refuse, start: at(1_000), end: Some(at(1_800)) };
+        let truth = Truth { spells: vec![spell], whole: true, ..Truth::default() };
+        let op = |due: i64, done: i64, ok| super::super::Op { due, sent: due, done, ok, key: None };
+        let quiet = (0..200).map(|n| op(n * 4 * MS, n * 4 * MS + MS, true));
+        let refused = (250..350).map(|n| op(n * 4 * MS, n * 4 * MS + MS, false));
+        let woken = op(2_302 * MS, answered_ms * MS, true);
+        let client = Client {
+            name: "page".to_owned(),
+            role: Role::Visitor,
+            rate: 250.0,
+            deadline: 50 * MS,
+            timeout: 50 * MS,
+            stable: S,
+            ops: quiet.chain(refused).chain([woken]).collect(),
+        };
+        let found = json!({"recoveries": [{"first_restored": {"low": 0.396, "high": high_ms as f64 / 1e3}}]});
+        let report = json!({"workloads": {"page": found}});
+        let case = Case::of(&truth, &report, (0, &[(1_400 * MS, 2_300 * MS)]), &client);
+        let bar = Bar { low: 396 * MS, high: high_ms * MS };
+        let judged =
+            Judged { checks: vec![case.check(Measure::Restored, Some(bar), &restored(&case))], ..Judged::default() };
+        judged.complaints()
+    }
+
+    #[test]
+    fn an_interval_over_a_blind_return_may_last_until_the_first_answer_after_it() {
+        assert_eq!(complaints(1_324, 2_324), Vec::<String>::new());
+        assert_eq!(
+            complaints(1_360, 2_324).len(),
+            1,
+            "later than the first answer, with two periods more at either end"
+        );
+        assert_eq!(complaints(1_324, 2_303).len(), 1, "the first answer was at hand");
+    }
 }
