@@ -3,10 +3,10 @@
 
 use super::connection::{CONNECT, Failure, dial, not_connected};
 use super::flights::{End, Heard, Talk, Talking};
-use super::visit::retry;
-use super::{Act, Client, ClientSettings, Done, Fut, Operation};
+use super::visit::behave;
+use super::{Client, ClientSettings, Done, Fut, Operation};
 use crate::clock::Clock;
-use crate::model::{ClientBehaviour, Outcome};
+use crate::model::Outcome;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -63,21 +63,9 @@ impl Caller {
 
 impl Client for Caller {
     fn operate(&self, operation: Operation) -> Fut<'_, Done> {
-        let number = match operation.act {
-            Act::Visit(number) => number,
-            Act::Write(key) | Act::Read(key) => key.seq,
-        };
-        Box::pin(async move {
-            let sent = self.clock.mono();
-            let outcome = match &self.settings.behaviour {
-                ClientBehaviour::Fresh | ClientBehaviour::Pooled => self.attempt(number, self.settings.timeout).await,
-                ClientBehaviour::Retrying(policy) => {
-                    let until = sent.after(self.settings.timeout);
-                    retry(&self.clock, policy, until, |_, limit| Box::pin(self.attempt(number, limit))).await
-                }
-            };
-            Done { sent, done: self.clock.mono(), outcome, found: None }
-        })
+        let number = operation.act.number();
+        let attempt = move |limit| -> Fut<'_, Outcome> { Box::pin(self.attempt(number, limit)) };
+        Box::pin(behave(&self.clock, &self.settings.behaviour, self.settings.timeout, attempt))
     }
 }
 

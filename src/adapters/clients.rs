@@ -48,8 +48,7 @@ impl Clients for SystemClients {
             if let Endpoint::KvLedger { url } = endpoint {
                 return super::kv::open_copy(clock, url, settings);
             }
-            let opened = self.open(clock, endpoint, settings).await?;
-            opened.store.ok_or_else(|| AdapterError::Missing("this site holds no ledger".to_owned()))
+            self.open(clock, endpoint, settings).await?.copy()
         })
     }
 

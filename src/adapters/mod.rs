@@ -344,6 +344,17 @@ pub enum Act {
     Visit(u64),
 }
 
+impl Act {
+    /// What a client that only visits tells this act from others by.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        match self {
+            Self::Visit(number) => number,
+            Self::Write(key) | Self::Read(key) => key.seq,
+        }
+    }
+}
+
 /// What a client says became of an operation. `sent` is stamped right before the call, `done` right after the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Done {
@@ -414,6 +425,16 @@ pub struct Opened {
     pub client: Arc<dyn Client>,
     /// For ledgers.
     pub store: Option<Arc<dyn LedgerStore>>,
+}
+
+impl Opened {
+    /// A site's own copy of a ledger, without its client.
+    ///
+    /// # Errors
+    /// When it is no ledger's.
+    pub fn copy(self) -> Result<Arc<dyn LedgerStore>, AdapterError> {
+        self.store.ok_or_else(|| AdapterError::Missing("this site holds no ledger".to_owned()))
+    }
 }
 
 /// How to reach what a workload drives, with everything filled in (secrets included: no `Debug`).
@@ -523,10 +544,7 @@ pub trait Clients: Send + Sync {
         endpoint: &'a Endpoint,
         settings: &'a ClientSettings,
     ) -> Fut<'a, Result<Arc<dyn LedgerStore>, AdapterError>> {
-        Box::pin(async move {
-            let opened = self.open(clock, endpoint, settings).await?;
-            opened.store.ok_or_else(|| AdapterError::Missing("this site holds no ledger".to_owned()))
-        })
+        Box::pin(async move { self.open(clock, endpoint, settings).await?.copy() })
     }
 
     /// The same client driven by the schedule's own thread, where there is such a one; then none needs to be opened.

@@ -4,7 +4,7 @@
 use super::connection::{Connection, Failure, Message, Reply, Site, headers};
 use super::expectation::{Expectation, Numbered};
 use super::http2::Connection2;
-use super::{Act, AdapterError, Client, ClientSettings, Done, Fut, HttpVersion, Line, Operation, Request};
+use super::{AdapterError, Client, ClientSettings, Done, Fut, HttpVersion, Line, Operation, Request};
 use crate::clock::Clock;
 use crate::model::{ClientBehaviour, Mono, Outcome, RetryPolicy};
 use hyper::body::Bytes;
@@ -99,6 +99,21 @@ pub(super) async fn retry<'a>(
         tokio::time::sleep(wait).await;
     }
     sum.sum
+}
+
+/// Carries out one visit as the behaviour says, within its time-out. `attempt` gets its limit, and ends within that.
+pub(super) async fn behave<'a>(
+    clock: &Clock,
+    behaviour: &ClientBehaviour,
+    timeout: Duration,
+    mut attempt: impl FnMut(Duration) -> Fut<'a, Outcome>,
+) -> Done {
+    let sent = clock.mono();
+    let outcome = match behaviour {
+        ClientBehaviour::Fresh | ClientBehaviour::Pooled => attempt(timeout).await,
+        ClientBehaviour::Retrying(policy) => retry(clock, policy, sent.after(timeout), |_, limit| attempt(limit)).await,
+    };
+    Done { sent, done: clock.mono(), outcome, found: None }
 }
 
 /// A page, and what counts as ok there.
@@ -226,20 +241,8 @@ fn wrong_url() -> AdapterError {
 
 impl Client for Visitor {
     fn operate(&self, operation: Operation) -> Fut<'_, Done> {
-        let number = match operation.act {
-            Act::Visit(number) => number,
-            Act::Write(key) | Act::Read(key) => key.seq,
-        };
-        Box::pin(async move {
-            let sent = self.clock.mono();
-            let outcome = match &self.behaviour {
-                ClientBehaviour::Fresh | ClientBehaviour::Pooled => self.attempt(number, self.timeout).await,
-                ClientBehaviour::Retrying(policy) => {
-                    let until = sent.after(self.timeout);
-                    retry(&self.clock, policy, until, |_, limit| Box::pin(self.attempt(number, limit))).await
-                }
-            };
-            Done { sent, done: self.clock.mono(), outcome, found: None }
-        })
+        let number = operation.act.number();
+        let attempt = move |limit| -> Fut<'_, Outcome> { Box::pin(self.attempt(number, limit)) };
+        Box::pin(behave(&self.clock, &self.behaviour, self.timeout, attempt))
     }
 }

@@ -156,27 +156,36 @@ impl Judged {
 
 /// A reported interval in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bar {
-    low: i64,
-    high: i64,
+pub struct Bar {
+    /// Not less.
+    pub low: i64,
+    /// Not more.
+    pub high: i64,
 }
 
 impl Bar {
-    fn of(value: &Value) -> Option<Self> {
+    /// An interval of a report; none if it has no end.
+    #[must_use]
+    pub fn of(value: &Value) -> Option<Self> {
         Some(Self { low: nanos(&value["low"])?, high: nanos(&value["high"])? })
     }
 
-    fn width(self) -> i64 {
+    /// From end to end.
+    #[must_use]
+    pub fn width(self) -> i64 {
         self.high - self.low
     }
 
-    fn meets(self, truth: Moment) -> bool {
+    /// Can both be true?
+    #[must_use]
+    pub fn meets(self, truth: Moment) -> bool {
         self.low <= truth.hi && self.high >= truth.lo
     }
 }
 
 /// Seconds in a report, in nanoseconds.
-fn nanos(value: &Value) -> Option<i64> {
+#[must_use]
+pub fn nanos(value: &Value) -> Option<i64> {
     value.as_f64().map(|s| (s * 1e9).round() as i64)
 }
 

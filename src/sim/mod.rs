@@ -7,9 +7,11 @@
 mod client;
 mod cluster;
 mod rng;
+mod sink;
 mod truth;
 mod world;
 
 pub use cluster::{Cluster, Disturbance, Lies, Settings, Weather};
 pub use rng::Rng;
+pub use sink::{Memory, Only};
 pub use truth::{Books, Condition, Truth};

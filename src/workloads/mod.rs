@@ -96,70 +96,74 @@ fn eight() -> u16 {
     8
 }
 
-/// Visits a page.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpVisits {
-    /// The URL; `{nonce}` in it is replaced by a number that is different for each visit.
-    pub url: Template,
-    /// The method; GET if not given.
-    #[serde(default = "get")]
-    pub method: String,
-    /// Headers.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub headers: BTreeMap<String, Template>,
-    /// The body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<Template>,
-    /// What counts as ok; any 2xx if not given. A body comparison may only be `contains`.
-    #[serde(default)]
-    pub expect: HttpExpect,
-    /// 1 or 2; 1 if not given. With https the server must agree to it, with http it must speak it from the beginning.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<u8>,
-    /// A PEM file with the certificates that are trusted; those of the machine if not given. A relative path is relative
-    /// to the playbook.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca: Option<Template>,
-    /// The name that the certificate must have; the host of the URL if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server_name: Option<Template>,
-    /// `ADDRESS:PORT` of a resolver that is asked for the host; as the machine does it if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resolver: Option<Template>,
-    /// Visits a second.
-    pub rate: Rate,
-    /// A visit is given up after this; 5s if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Dur>,
-    /// How its client behaves; `fresh` if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client: Option<ClientSpec>,
+/// The keys that every workload has which sends requests: its own come first. Not by `flatten`, which would lose the
+/// places of mistakes in a playbook.
+macro_rules! requests {
+    ($(#[$about:meta])* $name:ident { $($own:tt)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $($own)*
+            /// `ADDRESS:PORT` of a resolver that is asked for the host; as the machine does it if not given.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub resolver: Option<Template>,
+            /// Operations a second.
+            pub rate: Rate,
+            /// An operation is given up after this; 5s if not given.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub timeout: Option<Dur>,
+            /// How its client behaves; `fresh` if not given.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub client: Option<ClientSpec>,
+        }
+    };
 }
 
-/// Talks to a TCP port.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TcpTalks {
-    /// `HOST:PORT`.
-    pub address: Template,
-    /// What is sent; `{nonce}` in it is replaced by a number that is different for each operation. Nothing if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub send: Option<Template>,
-    /// What the answer must contain, `{nonce}` likewise; if not given, connecting and sending is enough.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expect: Option<Template>,
-    /// `ADDRESS:PORT` of a resolver that is asked for the host; as the machine does it if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resolver: Option<Template>,
-    /// Operations a second.
-    pub rate: Rate,
-    /// An operation is given up after this; 5s if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Dur>,
-    /// How its client behaves; `fresh` if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client: Option<ClientSpec>,
+requests! {
+    /// Visits a page.
+    HttpVisits {
+        /// The URL; `{nonce}` in it is replaced by a number that is different for each visit.
+        pub url: Template,
+        /// The method; GET if not given.
+        #[serde(default = "get")]
+        pub method: String,
+        /// Headers.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        pub headers: BTreeMap<String, Template>,
+        /// The body.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub body: Option<Template>,
+        /// What counts as ok; any 2xx if not given. A body comparison may only be `contains`.
+        #[serde(default)]
+        pub expect: HttpExpect,
+        /// 1 or 2; 1 if not given. With https the server must agree to it, with http it must speak it from the
+        /// beginning.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub version: Option<u8>,
+        /// A PEM file with the certificates that are trusted; those of the machine if not given. A relative path is
+        /// relative to the playbook.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub ca: Option<Template>,
+        /// The name that the certificate must have; the host of the URL if not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub server_name: Option<Template>,
+    }
+}
+
+requests! {
+    /// Talks to a TCP port.
+    TcpTalks {
+        /// `HOST:PORT`.
+        pub address: Template,
+        /// What is sent; `{nonce}` in it is replaced by a number that is different for each operation. Nothing if not
+        /// given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub send: Option<Template>,
+        /// What the answer must contain, `{nonce}` likewise; if not given, connecting and sending is enough.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub expect: Option<Template>,
+    }
 }
 
 fn get() -> String {
@@ -225,6 +229,49 @@ impl WorkloadSpec {
             Self::Http(_) => "http",
             Self::Tcp(_) => "tcp",
             Self::Command(_) => "command",
+        }
+    }
+
+    /// Operations a second.
+    #[must_use]
+    pub fn rate(&self) -> Rate {
+        match self {
+            Self::Ledger(l) => l.rate,
+            Self::Http(h) => h.rate,
+            Self::Tcp(t) => t.rate,
+            Self::Command(c) => c.rate,
+        }
+    }
+
+    /// How long until an operation is given up, if it says so.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Dur> {
+        match self {
+            Self::Ledger(l) => l.timeout,
+            Self::Http(h) => h.timeout,
+            Self::Tcp(t) => t.timeout,
+            Self::Command(c) => c.timeout,
+        }
+    }
+
+    /// How its client behaves, if it says so; a program's is its own business.
+    #[must_use]
+    pub fn client(&self) -> Option<&ClientSpec> {
+        match self {
+            Self::Ledger(l) => l.client.as_ref(),
+            Self::Http(h) => h.client.as_ref(),
+            Self::Tcp(t) => t.client.as_ref(),
+            Self::Command(_) => None,
+        }
+    }
+
+    /// Writers of a ledger; none where it only visits.
+    #[must_use]
+    pub fn writers(&self) -> u16 {
+        match self {
+            Self::Ledger(l) => l.writers,
+            Self::Http(_) | Self::Tcp(_) => 0,
+            Self::Command(c) => c.writers,
         }
     }
 }

@@ -2,8 +2,22 @@
 
 /// The drill; its staging takes `port` and the next four.
 pub fn text(port: u16) -> String {
-    DRILL.replace("PORT", &port.to_string())
+    filled(DRILL, port)
 }
+
+/// A drill's text with its port, and for `DIES` the step that kills the primary.
+pub fn filled(text: &str, port: u16) -> String {
+    text.replace("DIES", DIES).replace("PORT", &port.to_string())
+}
+
+/// The primary is killed; the standby must be there, and the staging brings it back.
+const DIES: &str = r#"  - id: dies
+    inject:
+      process_kill:
+        target: primary
+        back: {request: {method: POST, url: "http://127.0.0.1:PORT/cluster/start", timeout: 20s}}
+        alive: standby
+    deadline: 1m"#;
 
 const DRILL: &str = r#"
 drill: small
@@ -25,13 +39,7 @@ steady:
   - expect: {http: {url: "http://127.0.0.1:PORT/cluster", value: {cel: "value.primaries == 1 && value.streaming"}}}
     within: 10s
 outage:
-  - id: dies
-    inject:
-      process_kill:
-        target: primary
-        back: {request: {method: POST, url: "http://127.0.0.1:PORT/cluster/start", timeout: 20s}}
-        alive: standby
-    deadline: 1m
+DIES
 failover:
   - id: promoted
     expect: {http: {url: "http://127.0.0.1:PORT/cluster", json: "$.leader", value: {equals: b}}}

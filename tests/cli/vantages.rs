@@ -1,6 +1,7 @@
 //! Clients in processes of their own: what is seen when one of them dies, is held up, or loses its runner, and that no
 //! secret is in a list of processes. Seeing from another network namespace is tried in `faults`.
 
+use crate::drill;
 use crate::support::{Ended, Place};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -29,18 +30,12 @@ workload:
     from: [near, FAR]
 baseline: 1s
 outage:
-  - id: dies
-    inject:
-      process_kill:
-        target: primary
-        back: {request: {method: POST, url: "http://127.0.0.1:PORT/cluster/start", timeout: 20s}}
-        alive: standby
-    deadline: 1m
+DIES
   - {wait: 2s}
 restore:
   - {run: {request: {method: POST, url: "http://127.0.0.1:PORT/cluster/start", timeout: 20s}}, within: 20s, closes: dies}
 "#;
-    text.replace("PORT", &port.to_string()).replace("FAR", far)
+    drill::filled(text, port).replace("FAR", far)
 }
 
 /// A drill that goes on.

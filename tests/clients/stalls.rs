@@ -3,40 +3,17 @@
 
 use blackstart::adapters::{ClientSettings, Endpoint, Line, Request, World, allow_descriptors};
 use blackstart::clock::Clock;
-use blackstart::event::{OpsMark, What};
-use blackstart::exec::sampler::{OpsSink, Recorder, Sampler};
-use blackstart::journal::JournalError;
+use blackstart::exec::sampler::Sampler;
 use blackstart::model::{ClientBehaviour, Mono, OpRecord, Outcome, Service};
 use blackstart::plan::{Place, WorkloadPlan};
+use blackstart::sim::Memory;
 use blackstart::workloads::{HttpVisits, WorkloadSpec};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Vec<OpRecord>>>);
-
-impl OpsSink for Memory {
-    fn push(&self, record: OpRecord) {
-        self.0.lock().unwrap().push(record);
-    }
-
-    fn mark(&self) -> Result<OpsMark, JournalError> {
-        let operations = self.0.lock().unwrap().len() as u64;
-        Ok(OpsMark { workload: "page".into(), blocks: 1, operations, bytes: 0, head: String::new() })
-    }
-
-    fn finish(&self) -> Result<OpsMark, JournalError> {
-        self.mark()
-    }
-}
-
-impl Recorder for Memory {
-    fn record(&self, _: What) {}
-}
 
 /// Answers each request once `open` says so; a service that stands still while it does not.
 async fn service() -> (String, watch::Sender<bool>) {
@@ -93,14 +70,6 @@ async fn open(url: &str, plan: &WorkloadPlan) -> (Sampler, Memory) {
     let recorder = Arc::new(memory.clone());
     let sampler = Sampler::open(&World::system(), plan, endpoint, settings, memory.clone(), recorder).await;
     (sampler.unwrap(), memory)
-}
-
-impl Memory {
-    fn records(&self) -> Vec<OpRecord> {
-        let mut records = self.0.lock().unwrap().clone();
-        records.sort_by_key(|record| record.due);
-        records
-    }
 }
 
 fn count(records: &[OpRecord], outcome: Outcome) -> usize {
@@ -209,7 +178,7 @@ async fn dropped_or_stopped_before_its_start_a_workload_leaves_nothing_behind() 
     drop(sampler);
     // The thread ends, and with it the last owner of its log.
     let ended = async {
-        while Arc::strong_count(&log.0) > 1 {
+        while log.is_shared() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

@@ -5,14 +5,11 @@
 
 use super::drill::simulated;
 use super::record::{MS, S, Setup, record};
-use blackstart::adapters::{
-    Act, AdapterError, Client, ClientSettings, Clients, Done, Endpoint, Fut, Opened, Operation, World,
-};
+use blackstart::adapters::{Act, Client, ClientSettings, Done, Endpoint, Fut, Operation, World};
 use blackstart::analysis::analyze;
 use blackstart::clock::Clock;
-use blackstart::event::{OpsMark, What};
-use blackstart::exec::sampler::{OpsSink, Recorder, Sampler};
-use blackstart::journal::JournalError;
+use blackstart::event::What;
+use blackstart::exec::sampler::Sampler;
 use blackstart::model::{ClientBehaviour, Mono, OpRecord, Outcome, Service, Span};
 use blackstart::plan::{Place, WorkloadPlan};
 use blackstart::rig::Play;
@@ -20,7 +17,7 @@ use blackstart::rig::judge::{Client as Judged, Op, Role, judge};
 use blackstart::rig::log::Fate;
 use blackstart::rig::table::Table;
 use blackstart::rig::truth::{Moment, Spell, Truth, Visit};
-use blackstart::sim::{Cluster, Lies, Rng, Settings};
+use blackstart::sim::{Cluster, Lies, Memory, Only, Rng, Settings};
 use blackstart::workloads::WorkloadSpec;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -178,43 +175,6 @@ impl Client for Visitor {
     }
 }
 
-struct Only(Arc<Visitor>);
-
-impl Clients for Only {
-    fn open<'a>(
-        &'a self,
-        _: &'a Clock,
-        _: &'a Endpoint,
-        _: &'a ClientSettings,
-    ) -> Fut<'a, Result<Opened, AdapterError>> {
-        let client: Arc<dyn Client> = self.0.clone();
-        Box::pin(std::future::ready(Ok(Opened { client, store: None })))
-    }
-}
-
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<(Vec<OpRecord>, Vec<What>)>>);
-
-impl OpsSink for Memory {
-    fn push(&self, record: OpRecord) {
-        self.0.lock().unwrap().0.push(record);
-    }
-
-    fn mark(&self) -> Result<OpsMark, JournalError> {
-        Ok(OpsMark { workload: "w".into(), blocks: 1, operations: 0, bytes: 0, head: String::new() })
-    }
-
-    fn finish(&self) -> Result<OpsMark, JournalError> {
-        self.mark()
-    }
-}
-
-impl Recorder for Memory {
-    fn record(&self, what: What) {
-        self.0.lock().unwrap().1.push(what);
-    }
-}
-
 fn world(clock: &Clock) -> World {
     let settings = Settings {
         seed: 1,
@@ -237,7 +197,7 @@ async fn sampled(scenario: &Scenario, service: &Service) -> (Vec<OpRecord>, Vec<
     let clock = Clock::simulated();
     let visitor = Arc::new(Visitor { clock: clock.clone(), scenario: scenario.clone(), visits: Mutex::default() });
     let mut world = world(&clock);
-    world.clients = Arc::new(Only(Arc::clone(&visitor)));
+    world.clients = Arc::new(Only(visitor.clone()));
     let memory = Memory::default();
     let spec: WorkloadSpec =
         serde_yaml::from_str(&format!("http: {{url: 'http://a', rate: {}/s}}", scenario.rate)).unwrap();
@@ -271,10 +231,9 @@ async fn sampled(scenario: &Scenario, service: &Service) -> (Vec<OpRecord>, Vec<
     }
     clock.sleep_until(Mono(scenario.end)).await;
     sampler.stop().await.unwrap();
-    let (ops, events) = std::mem::take(&mut *memory.0.lock().unwrap());
     let mut visits = std::mem::take(&mut *visitor.visits.lock().unwrap());
     visits.sort_by_key(|visit| visit.n);
-    (ops, events, visits)
+    (memory.records(), memory.seen(), visits)
 }
 
 /// What is wrong with a seed, if anything is.

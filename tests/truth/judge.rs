@@ -4,6 +4,8 @@
 //! the two intervals meet; how narrow the reported one must be is checked besides, so that an infinite one cannot pass.
 
 use super::program::{Away, Cause, Key, Moment, Writes};
+use blackstart::rig::judge::{Bar, nanos};
+use blackstart::rig::truth;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -36,36 +38,10 @@ const FAULT: i64 = 250_000_000;
 /// The clock of another process is the same; the facts are written a little after what they tell.
 const INK: i64 = 2_000_000;
 
-/// A reported interval in nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bar {
-    low: i64,
-    high: i64,
-}
-
-impl Bar {
-    fn of(value: &Value) -> Option<Self> {
-        Some(Self { low: seconds(&value["low"])?, high: seconds(&value["high"])? })
-    }
-
-    fn width(self) -> i64 {
-        self.high - self.low
-    }
-
-    fn meets(self, truth: Moment) -> bool {
-        self.low <= truth.hi + INK && self.high >= truth.lo - INK
-    }
-}
-
-/// Seconds in a report, in nanoseconds.
-fn seconds(value: &Value) -> Option<i64> {
-    value.as_f64().map(|s| (s * 1e9).round() as i64)
-}
-
 /// How long the runner says that it could not see; intervals widen by it.
 fn stalled(report: &Value) -> i64 {
     let stalls = report["stalls"].as_array().into_iter().flatten();
-    stalls.filter_map(|stall| Some(seconds(&stall["to"])? - seconds(&stall["from"])?)).sum()
+    stalls.filter_map(|stall| Some(nanos(&stall["to"])? - nanos(&stall["from"])?)).sum()
 }
 
 /// What the judge found wrong.
@@ -109,6 +85,11 @@ fn names<'a>(case: &'a Case, gone: &Away) -> Vec<(&'a str, Option<Moment>)> {
     std::iter::once((case.ledger, gone.writes_back)).chain(visitors).collect()
 }
 
+/// A truth as facts written a little later can tell it.
+fn inked(truth: Moment) -> truth::Moment {
+    truth::Moment { lo: truth.lo - INK, hi: truth.hi + INK }
+}
+
 /// A fault in the report whose moment meets that of the truth.
 struct Fault {
     id: String,
@@ -120,7 +101,7 @@ fn fault_of(report: &Value, case: &Case, gone: &Away) -> Option<Fault> {
     report["faults"].as_array()?.iter().find_map(|fault| {
         let at = Bar::of(&fault["at"])?;
         let id = fault["id"].as_str()?.to_owned();
-        at.meets(stop).then_some(Fault { id, width: at.width() })
+        at.meets(inked(stop)).then_some(Fault { id, width: at.width() })
     })
 }
 
@@ -185,7 +166,7 @@ impl Recovery<'_> {
             wrong.push(format!("{}: {key} is unknown ({})", self.name, found["why"]));
             return;
         };
-        if !bar.meets(truth) {
+        if !bar.meets(inked(truth)) {
             wrong.push(format!("{}: {key} [{}, {}] misses the truth {truth:?}", self.name, bar.low, bar.high));
         }
         let allowed = self.allowed();
@@ -260,7 +241,7 @@ fn loss(case: &Case, ledger: &Value, wrong: &mut Complaints) {
     if lost.is_empty() && bar != (Bar { low: 0, high: 0 }) {
         wrong.push(format!("ledger: nothing is lost, yet rpo_time is {bar:?}"));
     }
-    if !bar.meets(worst) {
+    if !bar.meets(inked(worst)) {
         wrong.push(format!("ledger: rpo_time {bar:?} misses the truth {worst:?}"));
     }
     if bar.width() > FAULT + case.service {
@@ -283,12 +264,12 @@ fn quiet(case: &Case, report: &Value, wrong: &mut Complaints) {
 fn waiting(case: &Case, workload: &Value, wrong: &mut Complaints) {
     let thawed =
         case.away.iter().filter(|gone| gone.cause == Cause::Froze && gone.back_by.as_ref() == Some(&gone.node));
-    let (Some(deadline), Some(rate)) = (seconds(&workload["service"]["deadline"]), workload["rate"].as_f64()) else {
+    let (Some(deadline), Some(rate)) = (nanos(&workload["service"]["deadline"]), workload["rate"].as_f64()) else {
         return;
     };
     let long = thawed.filter(|gone| gone.back.is_some_and(|back| back.lo - gone.stop.hi > deadline)).count();
     let hundredth = case.writes.acked.len() as f64 / 100.0;
-    let (Some(p99), true) = (seconds(&workload["latency"]["p99"]), long > 0) else { return };
+    let (Some(p99), true) = (nanos(&workload["latency"]["p99"]), long > 0) else { return };
     let least = deadline - (hundredth / long as f64 / rate * 1e9) as i64 - case.service;
     if p99 < least {
         wrong.push(format!("{}: p99 is {p99} ns, but so many waited that it is {least} at least", case.ledger));

@@ -2,54 +2,22 @@
 //! of clients that cannot send.
 
 use super::*;
-use crate::adapters::{Act, Client, Clients, Done, Ended, Fut, Opened, Operation, Waker};
+use crate::adapters::{Act, Client, Done, Ended, Fut, Operation, Waker};
 use crate::clock::Clock;
 use crate::model::{Action, ClientBehaviour, Outcome, Service, Span};
 use crate::plan::Place;
-use crate::sim::{Cluster, Lies, Settings};
+use crate::sim::{Cluster, Lies, Memory, Only, Settings};
 use crate::workloads::Ledger;
 use std::collections::BTreeMap;
 
 const MS: i64 = 1_000_000;
 
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<(Vec<OpRecord>, Vec<What>)>>);
-
-impl OpsSink for Memory {
-    fn push(&self, record: OpRecord) {
-        self.0.lock().unwrap().0.push(record);
-    }
-
-    fn mark(&self) -> Result<OpsMark, JournalError> {
-        let operations = self.0.lock().unwrap().0.len() as u64;
-        Ok(OpsMark { workload: "orders".into(), blocks: 1, operations, bytes: 0, head: String::new() })
-    }
-
-    fn finish(&self) -> Result<OpsMark, JournalError> {
-        self.mark()
-    }
-}
-
-impl Recorder for Memory {
-    fn record(&self, what: What) {
-        self.0.lock().unwrap().1.push(what);
-    }
-}
-
-impl Memory {
-    fn records(&self) -> Vec<OpRecord> {
-        let mut records = self.0.lock().unwrap().0.clone();
-        records.sort_by_key(|record| record.due);
-        records
-    }
-
-    fn stalls(&self) -> Vec<(Span, StallCause)> {
-        let stall = |what: &What| match what {
-            What::Stall { span, cause } => (*span, *cause),
-            other => panic!("{other:?}"),
-        };
-        self.0.lock().unwrap().1.iter().map(stall).collect()
-    }
+fn stalls(memory: &Memory) -> Vec<(Span, StallCause)> {
+    let stall = |what: &What| match what {
+        What::Stall { span, cause } => (*span, *cause),
+        other => panic!("{other:?}"),
+    };
+    memory.seen().iter().map(stall).collect()
 }
 
 /// A client that does as it is told: the closure sees when it was sent and what, and says how long it takes.
@@ -63,19 +31,6 @@ impl<F: Fn(Mono, Act) -> (Duration, Outcome) + Send + Sync> Client for Told<F> {
             tokio::time::sleep(takes).await;
             Done { sent, done: self.0.mono(), outcome, found: None }
         })
-    }
-}
-
-struct Only(Arc<dyn Client>);
-
-impl Clients for Only {
-    fn open<'a>(
-        &'a self,
-        _: &'a Clock,
-        _: &'a Endpoint,
-        _: &'a ClientSettings,
-    ) -> Fut<'a, Result<Opened, AdapterError>> {
-        Box::pin(std::future::ready(Ok(Opened { client: Arc::clone(&self.0), store: None })))
     }
 }
 
@@ -158,7 +113,7 @@ async fn a_healthy_ledger_is_written_read_and_read_back() {
     assert!(reads.len() == 250 && reads.iter().all(|r| r.found == Some(crate::model::Found::Intact)));
     let back = sampler.read_back().await.unwrap();
     assert_eq!(back.writers.values().map(|w| w.present.clone()).collect::<Vec<_>>(), vec![vec![(0, 249)]; 4]);
-    assert_eq!((memory.stalls(), back.phantom_count), (vec![], 0));
+    assert_eq!((stalls(&memory), back.phantom_count), (vec![], 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,7 +138,7 @@ async fn while_all_writers_hang_due_writes_are_missed_and_take_no_number() {
         seqs.sort_unstable();
         assert!(seqs.iter().enumerate().all(|(k, seq)| *seq == k as u64), "no gap and no number twice: {seqs:?}");
     }
-    assert_eq!(memory.stalls(), [], "it was the service, not the runner");
+    assert_eq!(stalls(&memory), [], "it was the service, not the runner");
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,7 +166,7 @@ async fn beyond_that_room_visits_wait_until_their_deadline() {
     assert_eq!(records.len(), 800);
     let late = records.iter().filter(|r| r.sent - r.due > 300 * MS).count();
     assert!(late > 100, "{late}");
-    assert_eq!(memory.stalls(), []);
+    assert_eq!(stalls(&memory), []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,7 +182,7 @@ async fn what_cannot_be_sent_is_the_runners_gap_and_uses_up_no_number() {
     assert!(records.iter().filter(|r| r.outcome == Outcome::Unsent).all(|r| r.key.is_none()));
     let highest = records.iter().filter_map(|r| r.key).map(|key| key.seq).max();
     assert_eq!(highest, Some(99));
-    let stalls = memory.stalls();
+    let stalls = stalls(&memory);
     assert!(matches!(stalls[..], [(_, StallCause::Resources)]), "{stalls:?}");
     let (span, _) = stalls[0];
     assert!((span.lo.0 - 1000 * MS).abs() <= 10 * MS && (span.hi.0 - 1990 * MS).abs() <= 10 * MS, "{span:?}");
@@ -247,7 +202,7 @@ async fn a_stall_of_the_runner_is_neither_up_nor_down() {
         let (ok, unsent) = (count(&records, Outcome::Ok), count(&records, Outcome::Unsent));
         // Due within the stall: 300, of which the last 100 were not yet too old to send.
         assert!((195..=205).contains(&unsent) && ok + unsent == 500, "writers {writers}: ok {ok}, unsent {unsent}");
-        let stalls = memory.stalls();
+        let stalls = stalls(&memory);
         assert!(matches!(stalls[..], [(_, StallCause::Schedule)]), "{stalls:?}");
         let (span, _) = stalls[0];
         assert!(span.lo - before <= 10 * MS && span.hi - before >= 3000 * MS, "{span:?}");
@@ -337,7 +292,7 @@ async fn on_a_thread_too_what_cannot_be_sent_is_the_runners_gap() {
     let records = memory.records();
     assert_eq!(count(&records, Outcome::Unsent), records.len());
     assert!(records.iter().all(|record| record.sent == record.due));
-    assert!(memory.stalls().iter().any(|(_, cause)| *cause == StallCause::Resources), "{:?}", memory.stalls());
+    assert!(stalls(&memory).iter().any(|(_, cause)| *cause == StallCause::Resources), "{:?}", stalls(&memory));
 }
 
 #[tokio::test]
@@ -346,7 +301,7 @@ async fn a_thread_that_comes_too_late_says_so() {
     let records = memory.records();
     assert!((280..=300).contains(&count(&records[..300], Outcome::Unsent)), "older than their deadline, or nearly");
     assert!(count(&records, Outcome::Ok) >= 20, "and it goes on");
-    let stalls = memory.stalls();
+    let stalls = stalls(&memory);
     let (span, cause) = stalls[0];
     assert_eq!(cause, StallCause::Schedule);
     assert!(span.lo <= records[0].due && span.width() >= 2_900 * MS, "{stalls:?}");

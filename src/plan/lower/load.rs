@@ -60,28 +60,16 @@ fn workload(cx: &Cx<'_>, name: &Name, node: &Node, targets: &Targets) -> Vec<Wor
     let Some(spec) = cx.decode::<WorkloadSpec>(&kind, &name.text) else { return Vec::new() };
     let Some(service) = service.unwrap_or_else(|| Some(ServiceSpec::default())) else { return Vec::new() };
     let at = |key: &str| find_key(&kind, key).unwrap_or(name.region);
-    let timeout = match &spec {
-        WorkloadSpec::Ledger(l) => l.timeout,
-        WorkloadSpec::Http(h) => h.timeout,
-        WorkloadSpec::Tcp(t) => t.timeout,
-        WorkloadSpec::Command(c) => c.timeout,
-    };
-    let timeout = timeout.map_or(TIMEOUT, |t| t.0);
+    let timeout = spec.timeout().map_or(TIMEOUT, |t| t.0);
     if timeout.is_zero() {
         cx.wrong(at("timeout"), "a time-out must be longer than nothing", "write it like 5s");
     }
-    let (rate, writers, client) = match &spec {
-        WorkloadSpec::Ledger(l) => {
-            (l.rate.0, l.writers, behaviour(cx, l.client.as_ref(), timeout, at("client"), ClientBehaviour::Pooled))
-        }
-        WorkloadSpec::Http(h) => {
-            (h.rate.0, 0, behaviour(cx, h.client.as_ref(), timeout, at("client"), ClientBehaviour::Fresh))
-        }
-        WorkloadSpec::Tcp(t) => {
-            (t.rate.0, 0, behaviour(cx, t.client.as_ref(), timeout, at("client"), ClientBehaviour::Fresh))
-        }
-        WorkloadSpec::Command(c) => (c.rate.0, c.writers, ClientBehaviour::Pooled),
+    let usual = match &spec {
+        WorkloadSpec::Ledger(_) | WorkloadSpec::Command(_) => ClientBehaviour::Pooled,
+        WorkloadSpec::Http(_) | WorkloadSpec::Tcp(_) => ClientBehaviour::Fresh,
     };
+    let (rate, writers) = (spec.rate().0, spec.writers());
+    let client = behaviour(cx, spec.client(), timeout, at("client"), usual);
     check_rate(cx, rate, at("rate"));
     let service = judged(cx, &service, service_node, rate, timeout);
     match &spec {
