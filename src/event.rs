@@ -352,6 +352,27 @@ pub struct WorkloadSeal {
     /// Where its clients are, if not in the runner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vantage: Option<VantageSeal>,
+    /// The site that it writes at, if its ledger is written at each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteSeal>,
+}
+
+impl WorkloadSeal {
+    /// The workload as the playbook calls it: that of all places that look, or of all sites that are written at.
+    #[must_use]
+    pub fn whole(&self) -> &WorkloadName {
+        let vantage = self.vantage.as_ref().map(|vantage| &vantage.of);
+        vantage.or(self.site.as_ref().map(|site| &site.of)).unwrap_or(&self.name)
+    }
+}
+
+/// One of the sites at which a ledger is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteSeal {
+    /// Its name.
+    pub name: String,
+    /// The ledger as the playbook calls it.
+    pub of: WorkloadName,
 }
 
 /// Where the clients of a workload are.

@@ -91,7 +91,7 @@ fn plans_are_explained() {
         ("leader".to_owned(), Ok(leader)),
         ("db".to_owned(), Err("nobody listens on 127.0.0.1:15000".to_owned())),
     ]);
-    let said: String = ["patroni.yaml", "everything.yaml", "fingerprints.yaml"]
+    let said: String = ["patroni.yaml", "everything.yaml", "fingerprints.yaml", "sites.yaml"]
         .iter()
         .map(|name| plan::explain(&plans(name)[0], &resolved).text() + "\n")
         .collect();

@@ -15,5 +15,7 @@ mod record;
 mod rig;
 #[path = "simulation/scenario.rs"]
 mod scenario;
+#[path = "simulation/sites.rs"]
+mod sites;
 #[path = "simulation/truth.rs"]
 mod truth;

@@ -1,5 +1,6 @@
 //! A ledger's books from its operations log and its read-backs. Which class a write has, `ledger` decides.
 
+use super::parts::Told as Writes;
 use super::story::Story;
 use super::{Class, LedgerResult};
 use crate::event::{ReadBack, ReadBackDone, ReadBackStage, WorkloadSeal, WriterFindings};
@@ -30,18 +31,22 @@ struct Looks<'a> {
     error: Option<String>,
 }
 
-/// Settles the books of one ledger.
+/// Settles the books of one ledger: by what clients see, or by what one site has.
 pub(super) fn settle<'a>(
     seal: &WorkloadSeal,
-    ops: &Ops,
-    story: &'a Story,
-    read_backs: &'a BTreeMap<String, ReadBack>,
+    site: Option<&str>,
+    writes: &Writes,
+    (story, read_backs): (&'a Story, &'a BTreeMap<String, ReadBack>),
     notes: &mut Vec<String>,
 ) -> Books<'a> {
-    let looks = Looks::of(seal, story, read_backs);
+    let looks = match site {
+        None => Looks::of(seal, story, read_backs),
+        Some(site) => Looks::at(site, seal, story, read_backs),
+    };
+    let ops = &*writes.ops;
     let mut told = recorded(ops);
-    let mut result = LedgerResult { resolution: super::lane::period(seal.rate), ..LedgerResult::default() };
-    let verified = told.verify(looks.last.unwrap_or(&ReadBack::default()), log(seal, ops, story));
+    let mut result = LedgerResult { resolution: super::lane::period(writes.rate()), ..LedgerResult::default() };
+    let verified = told.verify(looks.last.unwrap_or(&ReadBack::default()), log(writes, story));
     (result.attempted, result.acked, result.acked_local) = (verified.attempted, verified.acked, verified.acked_local);
     stale(ops, &told, &mut result);
     let Some(last) = looks.last else {
@@ -131,6 +136,24 @@ impl<'a> Looks<'a> {
     }
 }
 
+impl<'a> Looks<'a> {
+    /// As if there were only this site.
+    fn at(site: &str, seal: &WorkloadSeal, story: &'a Story, read_backs: &'a BTreeMap<String, ReadBack>) -> Self {
+        let at = |stage: ReadBackStage| {
+            let ours = |done: &&ReadBackDone| done.workload == seal.name && done.stage == stage && done.site == site;
+            story.read_backs.iter().rev().find(ours)
+        };
+        let found = |done: &ReadBackDone| done.file.as_ref().and_then(|file| read_backs.get(file));
+        let (early, last) = (at(ReadBackStage::Early), at(ReadBackStage::Final));
+        Self {
+            last: last.and_then(found),
+            early: early.and_then(|done| Some((found(done)?, done.began.map(|at| at.0)))),
+            others: Vec::new(),
+            error: last.and_then(|done| done.error.clone()),
+        }
+    }
+}
+
 /// What clients were told of every write.
 fn recorded(ops: &Ops) -> Ledger {
     let mut told = Ledger::new(Keep::Outcomes);
@@ -149,14 +172,17 @@ pub(super) fn acked(ops: &Ops, place: usize) -> Option<Key> {
 }
 
 /// When the runner died, everything that was due until the record ends may be missing from the log.
-fn log(seal: &WorkloadSeal, ops: &Ops, story: &Story) -> Log {
-    if story.end.is_some() && story.taken_over.is_empty() || story.stopped.contains(&seal.name) {
+fn log(writes: &Writes, story: &Story) -> Log {
+    let stopped = writes.writers.iter().all(|(seal, _)| story.stopped.contains(&seal.name));
+    if story.end.is_some() && story.taken_over.is_empty() || stopped {
         return Log::Whole;
     }
-    let (_, last) = ops.bounds();
-    let time = story.last.saturating_sub(last.0).max(0);
-    let due = (seal.rate * time as f64 / 1e9).ceil() as u64;
-    Log::Cut { tail: due.saturating_add(u64::from(seal.writers)) }
+    let tail = |(seal, last): &(&WorkloadSeal, Mono)| {
+        let time = story.last.saturating_sub(last.0).max(0);
+        let due = (seal.rate * time as f64 / 1e9).ceil() as u64;
+        due.saturating_add(u64::from(seal.writers))
+    };
+    Log::Cut { tail: writes.writers.iter().map(tail).fold(0, u64::saturating_add) }
 }
 
 fn fill(verified: &Verified, result: &mut LedgerResult) {

@@ -11,6 +11,7 @@ mod loss;
 mod numbers;
 mod objective;
 mod outage;
+mod parts;
 mod places;
 mod quantiles;
 mod reasons;
@@ -24,11 +25,15 @@ mod vantage;
 mod workload;
 
 pub use fingerprints::{FingerprintResult, PartResult};
+pub use parts::AtSite;
 pub use record::Record;
 pub use sites::{SiteResult, SitesResult};
 pub use types::*;
 
-use crate::model::{FaultId, Mono, OpRecord, Ops, Span, Verdict, WorkloadName};
+use crate::event::WorkloadSeal;
+use crate::model::{FaultId, Mono, Objective, ObjectiveKind, OpRecord, Ops, Span, Verdict, WorkloadName};
+use objective::Evidence;
+use parts::Told;
 use recovery::{Clock, Judged};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -48,20 +53,27 @@ pub fn analyze(record: &Record) -> Analysis {
     for seal in &run.workloads {
         let ops = vantage::on_our_clock(seal, usable(record, &seal.name, &mut notes));
         let (clocks, stalls) = (vantage::clocks(seal, &clocks), vantage::stalls(seal, &story, &stalls));
-        measured.push(workload::measure(seal, &ops, &Context { clocks: &clocks, stalls: &stalls, ..context }));
+        let told = Told::of(seal, &run.workloads, Cow::Borrowed(&*ops), |part| quietly(record, &part.name));
+        measured.push(workload::measure(seal, &ops, &told, &Context { clocks: &clocks, stalls: &stalls, ..context }));
     }
     notes.extend(vantage::notes(&story));
     fold_probes(&mut measured);
-    for measurement in &mut measured {
-        let ops = usable(record, &measurement.result.name, &mut Vec::new());
-        internal.extend(workload::settle(measurement, &ops, &context));
+    for (measurement, seal) in measured.iter_mut().zip(&run.workloads) {
+        let own = quietly(record, &seal.name);
+        let told = Told::of(seal, &run.workloads, own, |part| quietly(record, &part.name));
+        internal.extend(workload::settle(measurement, &told.ops, &context));
+        // The parts of a ledger that is written at each site are settled by their own site.
+        if let Some(of) = run.sites.iter().find(|of| of.workload == seal.name) {
+            internal.extend(workload::settle_copies(measurement, (seal, &of.sites), &told, &context));
+        }
         internal.extend(measurement.judged.iter().flat_map(|judged| judged.internal.iter().cloned()));
         measurement.result.recoveries = measurement.judged.iter().map(|judged| judged.recovery.clone()).collect();
         notes.append(&mut measurement.notes);
     }
     let combined = vantage::combined(&run.workloads, &measured);
-    let judge = |o| vantage::named(objective::judge(o, &evidence(o, &story, &measured, &combined)), &combined);
-    let objectives = run.objectives.iter().map(judge).collect();
+    let judge = |o| judge(o, &run.workloads, &story, &measured, &combined);
+    let objectives: Vec<ObjectiveResult> = run.objectives.iter().map(judge).collect();
+    let sites = sites::all(&run, record, &measured, &objectives);
     notes.extend(run.waivers.iter().map(|waiver| format!("waived: {waiver}")));
     let mut analysis = Analysis {
         started: story.started,
@@ -76,7 +88,7 @@ pub fn analyze(record: &Record) -> Analysis {
         steps: steps(&story),
         faults: faults(&story),
         stalls: stall_results(&story),
-        sites: sites::all(&run.sites, record),
+        sites,
         fingerprints: fingerprints::all(&run.fingerprints, &record.events),
         notes,
         journal_head: record.head.clone(),
@@ -120,8 +132,40 @@ fn fold_probes(measured: &mut [Measurement]) {
     }
 }
 
+/// As [`usable`], with nothing said of what is not.
+fn quietly<'a>(record: &'a Record, name: &WorkloadName) -> Cow<'a, Ops> {
+    usable(record, name, &mut Vec::new())
+}
+
+/// One objective at every place that it is about: the worst decides.
+fn judge(
+    objective: &Objective,
+    seals: &[WorkloadSeal],
+    story: &Story,
+    measured: &[Measurement],
+    combined: &vantage::Combined,
+) -> ObjectiveResult {
+    let at = |objective: &Objective| objective::judge(objective, &evidence(objective, story, measured, combined));
+    let parts = seals.iter().filter_map(|seal| {
+        let site = seal.site.as_ref().filter(|site| site.of == objective.workload)?;
+        let own = at(&Objective { workload: seal.name.clone(), ..objective.clone() });
+        Some((Some(site.name.as_str()), ObjectiveResult { objective: objective.clone(), ..own }))
+    });
+    let mut each: Vec<(Option<&str>, ObjectiveResult)> = parts.collect();
+    if each.is_empty() {
+        each.push((None, vantage::named(at(objective), combined)));
+    }
+    let whole = measured.iter().find(|m| m.result.name == objective.workload);
+    for (site, copy) in whole.iter().filter(|_| objective.kind != ObjectiveKind::Rto).flat_map(|m| &m.copies) {
+        let evidence = Evidence { ledger: Some(copy), ..evidence(objective, story, measured, combined) };
+        each.push((Some(site), objective::judge(objective, &evidence)));
+    }
+    let nothing = || objective::judge(objective, &evidence(objective, story, measured, combined));
+    parts::worst(each).unwrap_or_else(nothing)
+}
+
 fn evidence<'a>(
-    objective: &'a crate::model::Objective,
+    objective: &Objective,
     story: &'a Story,
     measured: &'a [Measurement],
     combined: &'a vantage::Combined,

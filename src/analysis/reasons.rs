@@ -3,7 +3,7 @@
 use super::story::{FaultStory, Story};
 use super::{Analysis, Attribution, Reason, Record, Verdict};
 use crate::event::{AbortCause, Healer, StepOutcome};
-use crate::model::{ObjectiveKind, RunState};
+use crate::model::{ObjectiveKind, RunState, WorkloadName};
 
 /// All reasons; the verdict is the worst of them.
 pub(super) fn all(analysis: &Analysis, story: &Story, record: &Record, internal: &[String]) -> Vec<Reason> {
@@ -157,10 +157,10 @@ fn in_outage(story: &Story, recovery: &super::Recovery) -> bool {
 fn ledgers(analysis: &Analysis, reasons: &mut Vec<Reason>) {
     for workload in &analysis.workloads {
         let Some(ledger) = &workload.ledger else { continue };
-        let judged = analysis
-            .objectives
-            .iter()
-            .any(|o| o.objective.workload == workload.name && o.objective.kind != ObjectiveKind::Rto);
+        let seal = analysis.run.workloads.iter().find(|seal| seal.name == workload.name);
+        let ours = |of: &WorkloadName| *of == workload.name || seal.is_some_and(|seal| seal.whole() == of);
+        let judged =
+            analysis.objectives.iter().any(|o| ours(&o.objective.workload) && o.objective.kind != ObjectiveKind::Rto);
         if let Some(count) = ledger.corrupted.filter(|count| *count > 0) {
             let verdict = if judged { Verdict::Fail } else { Verdict::Inconclusive };
             let text = format!("{count} records of `{}` came back corrupted", workload.name);

@@ -3,9 +3,13 @@
 //!
 //! Invariant: a site that could not be read lacks nobody knows how much, never nothing.
 
-use super::{Analysis, Reason, Record};
-use crate::event::{Event, ReadBack, ReadBackDone, ReadBackStage, SitesLook, SitesSeal, What, WriterFindings};
-use crate::model::{Action, Interval, Ops, Outcome, RunState, Verdict, WorkloadName};
+use super::parts::{AtSite, at_site};
+use super::workload::Measurement;
+use super::{Analysis, LedgerResult, ObjectiveResult, Reason, Record};
+use crate::event::{
+    Event, ReadBack, ReadBackDone, ReadBackStage, RunStarted, SitesLook, SitesSeal, What, WorkloadSeal, WriterFindings,
+};
+use crate::model::{Action, Interval, ObjectiveKind, Ops, Outcome, RunState, Verdict, WorkloadName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many runs of what a site lacks are shown.
@@ -45,74 +49,171 @@ pub struct SiteResult {
     pub lacks: Option<u64>,
     /// Of those that it lacks at the end, the first runs: writer, first and last sequence number.
     pub lacking: Vec<(u16, u64, u64)>,
-    /// Acknowledged writes that are not there at the end.
+    /// Acknowledged writes, whoever took them, that are not there at the end.
     pub lost: Option<u64>,
+    /// RPO actual in time, were it the only site left.
+    pub rpo_time: Option<Interval>,
+    /// How service came back here, if the ledger is written at each site and something was broken.
+    pub service: Option<AtSite>,
+    /// How long it was down here in all, if the ledger is written at each site.
+    pub downtime: Option<Interval>,
     /// Why it could not be read at the end.
     pub error: Option<String>,
 }
 
 /// Every ledger with sites.
-pub(super) fn all(seals: &[SitesSeal], record: &Record) -> Vec<SitesResult> {
-    seals.iter().map(|seal| result(seal, record)).collect()
+pub(super) fn all(
+    run: &RunStarted,
+    record: &Record,
+    measured: &[Measurement],
+    objectives: &[ObjectiveResult],
+) -> Vec<SitesResult> {
+    let result = |seal: &SitesSeal| Around::of(seal, run, record, measured).result(objectives);
+    run.sites.iter().map(result).collect()
 }
 
-fn result(seal: &SitesSeal, record: &Record) -> SitesResult {
-    let early = Copies::of(seal, ReadBackStage::Early, record);
-    let last = Copies::of(seal, ReadBackStage::Final, record);
-    let ops = record.ops.get(&seal.workload);
-    // The service was read first: what is newer than that would be missing only because the sites were read one by one.
-    let frontier = early.found.get(SERVICE).map(|found| highest(found));
-    let site = |name: &String| {
-        let lacking = last.lacking(name, None);
-        SiteResult {
-            name: name.clone(),
-            lacked: frontier.as_ref().and_then(|upto| early.lacking(name, Some(upto))).map(|runs| count(&runs)),
-            lacks: lacking.as_ref().map(|runs| count(runs)),
-            lacking: lacking.unwrap_or_default().into_iter().take(SHOWN).collect(),
-            lost: last.found.get(name.as_str()).and_then(|found| ops.map(|ops| lost(ops, found))),
-            error: last.errors.get(name.as_str()).cloned(),
-        }
-    };
-    let sites: Vec<SiteResult> = seal.sites.iter().map(site).collect();
-    let looks = looks(seal, &record.events);
-    let (mut converged, at_least) = convergence(&looks);
-    let differ = sites.iter().any(|site| site.lacks.is_some_and(|lacks| lacks > 0));
-    if differ {
-        // The counts were the same, or became so only afterwards; the records are not.
-        converged = None;
+/// One ledger with sites, and everything that is known of it.
+struct Around<'a> {
+    seal: &'a SitesSeal,
+    record: &'a Record,
+    /// The workloads that it consists of, if it is written at each site.
+    parts: Vec<&'a WorkloadSeal>,
+    measured: Vec<&'a Measurement<'a>>,
+}
+
+impl<'a> Around<'a> {
+    fn of(seal: &'a SitesSeal, run: &'a RunStarted, record: &'a Record, measured: &'a [Measurement<'a>]) -> Self {
+        let part = |part: &&WorkloadSeal| part.site.as_ref().is_some_and(|site| site.of == seal.workload);
+        let parts: Vec<&WorkloadSeal> = run.workloads.iter().filter(part).collect();
+        let ours =
+            |m: &&Measurement| m.result.name == seal.workload || parts.iter().any(|part| part.name == m.result.name);
+        let measured = measured.iter().filter(ours).collect();
+        Self { seal, record, parts, measured }
     }
-    let within = seal.within.map(|d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX));
-    let (verdict, why) = judge(&sites, converged, at_least, within);
-    let place = format!("{}:{}", seal.file, seal.line);
-    SitesResult { workload: seal.workload.clone(), sites, converged, at_least, within, verdict, why, place }
-}
 
-/// What was read back at one stage, by site.
-struct Copies<'a> {
-    found: BTreeMap<&'a str, &'a ReadBack>,
-    errors: BTreeMap<&'a str, String>,
-}
+    /// The operations logs of all that write to it.
+    fn logs(&self) -> Vec<&'a Ops> {
+        let names = self.parts.iter().map(|part| &part.name).chain([&self.seal.workload]);
+        names.filter_map(|name| self.record.ops.get(name)).collect()
+    }
 
-impl<'a> Copies<'a> {
-    fn of(seal: &'a SitesSeal, stage: ReadBackStage, record: &'a Record) -> Self {
-        let (mut found, mut errors) = (BTreeMap::new(), BTreeMap::new());
-        let ours = |done: &&ReadBackDone| done.workload == seal.workload && done.stage == stage;
-        let done = record.events.iter().filter_map(|event| match &event.what {
+    fn result(&self, objectives: &[ObjectiveResult]) -> SitesResult {
+        let (seal, record) = (self.seal, self.record);
+        let (early, last) = (self.copies(ReadBackStage::Early), self.copies(ReadBackStage::Final));
+        let frontier = self.frontier(&early);
+        let site = |name: &String| {
+            let lacking = last.lacking(name, None);
+            let part = self.part(name);
+            let found = last.found.get(name.as_str());
+            let lost = found
+                .filter(|_| !self.logs().is_empty())
+                .map(|found| self.logs().into_iter().map(|ops| lost(ops, found)).fold(0, u64::saturating_add));
+            SiteResult {
+                name: name.clone(),
+                lacked: frontier.as_ref().and_then(|upto| early.lacking(name, Some(upto))).map(|runs| count(&runs)),
+                lacks: lacking.as_ref().map(|runs| count(runs)),
+                lacking: lacking.unwrap_or_default().into_iter().take(SHOWN).collect(),
+                lost,
+                rpo_time: self.books(name, lost).and_then(|ledger| ledger.rpo_time),
+                service: part.and_then(|part| at_site(&part.result.recoveries)),
+                downtime: part.map(|part| part.result.downtime),
+                error: last.errors.get(name.as_str()).cloned(),
+            }
+        };
+        let sites: Vec<SiteResult> = seal.sites.iter().map(site).collect();
+        let looks = looks(seal, &record.events);
+        let (mut converged, at_least) = convergence(&looks);
+        let differ = sites.iter().any(|site| site.lacks.is_some_and(|lacks| lacks > 0));
+        if differ {
+            // The counts were the same, or became so only afterwards; the records are not.
+            converged = None;
+        }
+        let within = seal.within.map(|d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX));
+        let limits = Limits { within, rpo: self.has_rpo(objectives) };
+        let (verdict, why) = judge(&sites, converged, at_least, limits);
+        let place = format!("{}:{}", seal.file, seal.line);
+        SitesResult { workload: seal.workload.clone(), sites, converged, at_least, within, verdict, why, place }
+    }
+
+    /// What is measured of the clients of one site, if they have one of their own.
+    fn part(&self, site: &str) -> Option<&'a Measurement<'a>> {
+        let part = self.parts.iter().find(|part| part.site.as_ref().is_some_and(|own| own.name == site))?;
+        self.measured.iter().copied().find(|m| m.result.name == part.name)
+    }
+
+    /// What the site's own copy cost.
+    fn books(&self, site: &str, lost: Option<u64>) -> Option<&'a LedgerResult> {
+        if let Some(part) = self.part(site) {
+            return part.result.ledger.as_ref();
+        }
+        let whole = self.measured.iter().copied().find(|m| m.result.name == self.seal.workload)?;
+        let copy = whole.copies.iter().find(|(name, _)| name == site).map(|(_, ledger)| ledger);
+        // A copy that lost nothing has the books of a service that lost nothing.
+        copy.or(whole.result.ledger.as_ref().filter(|ledger| lost == Some(0) && ledger.lost == Some(0)))
+    }
+
+    /// Does an objective say how much of it may be lost?
+    fn has_rpo(&self, objectives: &[ObjectiveResult]) -> bool {
+        let ours = |o: &&ObjectiveResult| o.objective.workload == self.seal.workload;
+        objectives.iter().filter(ours).any(|o| o.objective.kind != ObjectiveKind::Rto)
+    }
+
+    /// The highest number by writer of what was there before any copy was read. What is newer would be missing only
+    /// because the sites are read one by one.
+    fn frontier(&self, early: &Copies) -> Option<BTreeMap<u16, u64>> {
+        if self.parts.is_empty() {
+            // The service was read first.
+            return early.found.get(SERVICE).map(|found| highest(found));
+        }
+        // There is none: what had been acknowledged when the first copy was begun was there.
+        let began = early.began?;
+        let mut highest: BTreeMap<u16, u64> = BTreeMap::new();
+        for ops in self.logs() {
+            let told = |place: &usize| ops.action(*place) == Action::Write && ops.outcome(*place) == Outcome::Ok;
+            let before = (0..ops.len()).filter(told).filter(|place| ops.done(*place).0 < began);
+            for key in before.filter_map(|place| ops.key(place)) {
+                let last = highest.entry(key.writer).or_default();
+                *last = key.seq.max(*last);
+            }
+        }
+        Some(highest)
+    }
+
+    fn copies(&self, stage: ReadBackStage) -> Copies<'a> {
+        let (mut found, mut errors, mut began) = (BTreeMap::new(), BTreeMap::new(), None::<i64>);
+        let ours = |done: &&ReadBackDone| {
+            let own = done.workload == self.seal.workload || self.parts.iter().any(|part| part.name == done.workload);
+            own && done.stage == stage
+        };
+        let done = self.record.events.iter().filter_map(|event| match &event.what {
             What::ReadBack(done) => Some(done),
             _ => None,
         });
         for done in done.filter(ours) {
-            match done.file.as_ref().and_then(|file| record.read_backs.get(file)) {
-                Some(read_back) => drop(found.insert(done.site.as_str(), read_back)),
+            match done.file.as_ref().and_then(|file| self.record.read_backs.get(file)) {
+                Some(read_back) => {
+                    found.insert(done.site.as_str(), read_back);
+                    began = began.into_iter().chain(done.began.map(|at| at.0)).min();
+                }
                 None => {
                     let why = done.error.clone().unwrap_or_else(|| "its file does not verify".to_owned());
                     errors.insert(done.site.as_str(), why);
                 }
             }
         }
-        Self { found, errors }
+        Copies { found, errors, began }
     }
+}
 
+/// What was read back at one stage, by site.
+struct Copies<'a> {
+    found: BTreeMap<&'a str, &'a ReadBack>,
+    errors: BTreeMap<&'a str, String>,
+    /// When the first of them was begun.
+    began: Option<i64>,
+}
+
+impl Copies<'_> {
     /// Runs of what others have, and this site has not; none if it was not read, or no other was.
     fn lacking(&self, site: &str, upto: Option<&BTreeMap<u16, u64>>) -> Option<Vec<(u16, u64, u64)>> {
         let own = self.found.get(site)?;
@@ -207,25 +308,30 @@ fn convergence(looks: &[&SitesLook]) -> (Option<Interval>, Option<i64>) {
     (Interval::between(before, same.span.hi - same.since), None)
 }
 
+/// What the playbook says of sites that differ.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// They must hold the same so soon.
+    within: Option<i64>,
+    /// Does an objective limit what may be lost? It is judged at every site.
+    rpo: bool,
+}
+
 fn judge(
     sites: &[SiteResult],
     converged: Option<Interval>,
     at_least: Option<i64>,
-    within: Option<i64>,
+    limits: Limits,
 ) -> (Verdict, String) {
     if let Some(unread) = sites.iter().find(|site| site.lacks.is_none()) {
         let why = unread.error.as_deref().unwrap_or("it was not read back");
         return (Verdict::Inconclusive, format!("the site `{}` is not known at the end: {why}", unread.name));
     }
-    let differing: Vec<String> = sites
-        .iter()
-        .filter(|site| site.lacks.is_some_and(|lacks| lacks > 0))
-        .map(|site| format!("`{}` lacks {} records that another site has", site.name, site.lacks.unwrap_or_default()))
-        .collect();
+    let differing: Vec<&SiteResult> = sites.iter().filter(|site| site.lacks.is_some_and(|lacks| lacks > 0)).collect();
     if !differing.is_empty() {
-        let verdict = if within.is_some() { Verdict::Fail } else { Verdict::Pass };
-        return (verdict, format!("{} at the end", differing.join(", ")));
+        return differ(&differing, limits);
     }
+    let within = limits.within;
     let seconds = |nanos: i64| format!("{:.3} s", nanos as f64 / 1e9);
     match (converged, within) {
         (Some(took), Some(limit)) if took.low > limit => {
@@ -242,6 +348,22 @@ fn judge(
         }
         (None, Some(_)) => (Verdict::Inconclusive, "nobody saw when they held the same".to_owned()),
         (None, None) => (Verdict::Pass, "all hold the same at the end".to_owned()),
+    }
+}
+
+/// Sites that differ when the load is over and they had time to agree: no drill may pass over that in silence.
+fn differ(sites: &[&SiteResult], limits: Limits) -> (Verdict, String) {
+    let each = sites.iter().map(|site| {
+        let (lacks, lost) = (site.lacks.unwrap_or_default(), site.lost.unwrap_or_default());
+        let acknowledged = if lost > 0 { format!("; {lost} acknowledged writes are not there") } else { String::new() };
+        format!("`{}` lacks {lacks} records that another site has{acknowledged}", site.name)
+    });
+    let said = format!("{} at the end", each.collect::<Vec<_>>().join(", "));
+    let promised = sites.iter().all(|site| site.lost.is_some_and(|lost| lost > 0));
+    match limits {
+        Limits { within: Some(_), .. } => (Verdict::Fail, said),
+        Limits { rpo: true, .. } if promised => (Verdict::Pass, format!("{said}: counted as loss at that site")),
+        _ => (Verdict::Inconclusive, format!("{said}; `converge` or an `rpo` would say whether they may")),
     }
 }
 
@@ -302,14 +424,26 @@ mod tests {
     }
 
     fn site(name: &str, lacks: Option<u64>) -> SiteResult {
-        SiteResult { name: name.to_owned(), lacked: None, lacks, lacking: Vec::new(), lost: None, error: None }
+        SiteResult {
+            name: name.to_owned(),
+            lacked: None,
+            lacks,
+            lacking: Vec::new(),
+            lost: lacks,
+            rpo_time: None,
+            service: None,
+            downtime: None,
+            error: None,
+        }
     }
 
     #[test]
     fn a_limit_is_met_missed_or_undecided_and_what_was_not_read_is_no_pass() {
         let same = [site("a", Some(0)), site("b", Some(0))];
         let took = Interval::between(2_000, 2_210);
-        let verdict = |sites: &[SiteResult], took, at_least, within| judge(sites, took, at_least, within).0;
+        let verdict = |sites: &[SiteResult], took, at_least, within| {
+            judge(sites, took, at_least, Limits { within, rpo: false }).0
+        };
         assert_eq!(verdict(&same, took, None, Some(2_210)), Verdict::Pass);
         assert_eq!(verdict(&same, took, None, Some(2_100)), Verdict::Inconclusive);
         assert_eq!(verdict(&same, took, None, Some(1_999)), Verdict::Fail);
@@ -319,7 +453,24 @@ mod tests {
         assert_eq!(verdict(&same, None, None, None), Verdict::Pass);
         let differ = [site("a", Some(3)), site("b", Some(0))];
         assert_eq!(verdict(&differ, None, None, Some(2_000)), Verdict::Fail);
-        assert_eq!(verdict(&differ, None, None, None), Verdict::Pass, "named, and judged by nothing");
+        assert_eq!(verdict(&differ, None, None, None), Verdict::Inconclusive, "no clean pass");
         assert_eq!(verdict(&[site("a", None), site("b", Some(0))], took, None, None), Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn what_a_site_lacks_for_good_is_loss_there_or_needs_a_word_of_the_playbook() {
+        let (promised, not) = (site("a", Some(3)), SiteResult { lost: Some(0), ..site("a", Some(3)) });
+        let verdict = |site: &SiteResult, within, rpo| {
+            judge(&[site.clone(), super::tests::site("b", Some(0))], None, None, Limits { within, rpo })
+        };
+        assert_eq!(verdict(&promised, None, true).0, Verdict::Pass, "the objective judges it at that site");
+        assert_eq!(
+            verdict(&not, None, true).0,
+            Verdict::Inconclusive,
+            "nobody was promised it: no loss, and not the same"
+        );
+        assert_eq!(verdict(&promised, Some(1), true).0, Verdict::Fail);
+        let (_, why) = verdict(&promised, None, false);
+        assert!(why.contains("`a` lacks 3 records") && why.contains("3 acknowledged writes are not there"), "{why}");
     }
 }

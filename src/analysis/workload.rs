@@ -2,6 +2,7 @@
 
 use super::lane::Lane;
 use super::loss::{self, Chapter};
+use super::parts::{Copy, Told};
 use super::places::Places;
 use super::recovery::{Clock, Judged, Measured};
 use super::story::Story;
@@ -24,11 +25,13 @@ pub(super) struct Measurement<'a> {
     pub result: WorkloadResult,
     pub judged: Vec<Judged>,
     pub books: Option<ledger::Books<'a>>,
+    /// Sites whose own copy lost something.
+    pub copies: Vec<Copy>,
     pub notes: Vec<String>,
 }
 
 /// Measures one workload by its own operations.
-pub(super) fn measure<'a>(seal: &WorkloadSeal, ops: &Ops, context: &Context<'a, '_>) -> Measurement<'a> {
+pub(super) fn measure<'a>(seal: &WorkloadSeal, ops: &Ops, told: &Told, context: &Context<'a, '_>) -> Measurement<'a> {
     let main = main_action(seal, ops);
     let places = Places::of(ops, main);
     let lane = Lane::new(ops, &places, &seal.service, seal.rate, context.stalls);
@@ -44,7 +47,9 @@ pub(super) fn measure<'a>(seal: &WorkloadSeal, ops: &Ops, context: &Context<'a, 
     let judged: Vec<Judged> = context.clocks.iter().map(|clock| recover(&measured, clock)).collect();
     let (lane, runs) = (&measured.lane, &measured.runs);
     let mut notes = Vec::new();
-    let books = (seal.writers > 0).then(|| ledger::settle(seal, ops, context.story, context.read_backs, &mut notes));
+    let site = seal.site.as_ref().map(|site| site.name.as_str());
+    let read = (context.story, context.read_backs);
+    let books = (seal.writers > 0).then(|| ledger::settle(seal, site, told, read, &mut notes));
     let result = WorkloadResult {
         name: seal.name.clone(),
         kind: seal.kind.clone(),
@@ -63,7 +68,7 @@ pub(super) fn measure<'a>(seal: &WorkloadSeal, ops: &Ops, context: &Context<'a, 
         series,
         measured: span,
     };
-    Measurement { result, judged, books, notes }
+    Measurement { result, judged, books, copies: Vec::new(), notes }
 }
 
 fn recover(measured: &Measured, clock: &Clock) -> Judged {
@@ -86,19 +91,39 @@ fn main_action(seal: &WorkloadSeal, ops: &Ops) -> Action {
 pub(super) fn settle(measurement: &mut Measurement, ops: &Ops, context: &Context) -> Vec<String> {
     let Some(mut books) = measurement.books.take() else { return Vec::new() };
     let t0 = context.story.t0;
-    let chapters: Vec<Chapter> = context
-        .clocks
-        .iter()
-        .zip(&measurement.judged)
-        .filter(|(clock, _)| clock.leads)
-        .map(|(clock, judged)| Chapter { clock, back: judged.back })
-        .collect();
+    let chapters = chapters(measurement, context);
     let internal = loss::count(&mut books, ops, &chapters, t0);
     if let Some(first) = chapters.first() {
         let (from, to) = window(first, &measurement.result, books.result.rpo_time, t0);
         books.result.strip = loss::strip(&books, ops, from, to, t0);
     }
     measurement.result.ledger = Some(books.result);
+    internal
+}
+
+fn chapters<'c>(measurement: &Measurement, context: &Context<'_, 'c>) -> Vec<Chapter<'c>> {
+    let each = context.clocks.iter().zip(&measurement.judged).filter(|(clock, _)| clock.leads);
+    each.map(|(clock, judged)| Chapter { clock, back: judged.back }).collect()
+}
+
+/// Counts what each of these sites lost: acknowledged writes that its own copy has not. Returns internal errors.
+pub(super) fn settle_copies(
+    measurement: &mut Measurement,
+    (seal, sites): (&WorkloadSeal, &[String]),
+    told: &Told,
+    context: &Context,
+) -> Vec<String> {
+    let mut internal = Vec::new();
+    for site in sites {
+        let read = (context.story, context.read_backs);
+        let mut books = ledger::settle(seal, Some(site), told, read, &mut Vec::new());
+        if books.lost.is_empty() {
+            continue;
+        }
+        let chapters = chapters(measurement, context);
+        internal.extend(loss::count(&mut books, &told.ops, &chapters, context.story.t0));
+        measurement.copies.push((site.clone(), books.result));
+    }
     internal
 }
 

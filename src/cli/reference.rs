@@ -103,6 +103,7 @@ fn named(name: &str) -> &str {
         "Way" => "`ahead` or `behind`",
         "Percent" => "share",
         "ClientSpec" => "client",
+        "WriteAt" => "`target` or `each`",
         "LedgerSite" => "`{target: NAME}`",
         "ProbeSpec" => "probe",
         "HttpExpect" => "what to expect",

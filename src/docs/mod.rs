@@ -71,5 +71,7 @@ pub mod decisions {
         d017_vantage_points;
         #[doc = include_str!("decisions/016_fingerprints.md")]
         d016_fingerprints;
+        #[doc = include_str!("decisions/018_write_each.md")]
+        d018_write_each;
     }
 }

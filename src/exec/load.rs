@@ -11,6 +11,7 @@ use crate::journal::{ops::OpsWriter, readback};
 use crate::model::{Mono, WorkloadName, WorkloadStats};
 use crate::plan::{StepPlan, Verb, WorkloadPlan};
 use futures_util::future::join_all;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -78,9 +79,16 @@ impl Runner {
         (health.missed, health.ok, health.bad) = (stats.missed, stats.ok, bad);
     }
 
+    fn good_since(&self) -> Option<Mono> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).good_since
+    }
+
     fn good_for(&self, now: Mono) -> Duration {
-        let health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        health.good_since.map_or(Duration::ZERO, |since| now.since(since))
+        self.good_since().map_or(Duration::ZERO, |since| now.since(since))
+    }
+
+    fn answers(&self) -> bool {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).answers
     }
 
     /// So long it must have been good until "sustained" can be decided: the stable time, a window, a deadline.
@@ -135,10 +143,20 @@ impl Load {
         open.map(|runner| runner.plan.name.to_string()).collect()
     }
 
-    /// Does every ledger's service answer right now?
+    /// Does every ledger's service answer right now? Of one that is written at several sites, one of them is enough.
     fn ledgers_answer(&self) -> bool {
-        let answers = |r: &Arc<Runner>| r.health.lock().unwrap_or_else(PoisonError::into_inner).answers;
-        self.all().iter().filter(|r| r.source.is_ledger()).all(answers)
+        let mut answers: BTreeMap<WorkloadName, bool> = BTreeMap::new();
+        for runner in self.all().iter().filter(|r| r.source.is_ledger()) {
+            *answers.entry(runner.plan.whole().clone()).or_default() |= runner.answers();
+        }
+        answers.into_values().all(|answers| answers)
+    }
+
+    /// Sites of a ledger that is written at each: those whose own writers get no answer right now.
+    pub fn silent(&self, of: &WorkloadName) -> Vec<String> {
+        let silent = |r: &Arc<Runner>| r.plan.whole() == of && !r.answers() && r.good_since().is_none();
+        let silent = self.all().into_iter().filter(silent);
+        silent.filter_map(|r| r.plan.site.as_ref().map(|site| site.name.clone())).collect()
     }
 
     fn has_ledger(&self) -> bool {
@@ -267,9 +285,9 @@ impl Drill<'_> {
         let _stopped = self.unless_stopped(read_back).await;
     }
 
-    /// Reads every ledger back.
+    /// Reads every ledger back. One that is written at each site has no service in front of them: only they are read.
     pub async fn read_back(&self, stage: ReadBackStage) {
-        for runner in self.load.all().iter().filter(|r| r.source.is_ledger()) {
+        for runner in self.load.all().iter().filter(|r| r.source.is_ledger() && r.plan.site.is_none()) {
             let began = Some(self.now());
             let (limit, attempts) = match stage {
                 ReadBackStage::Early => (EARLY_LIMIT, 1),

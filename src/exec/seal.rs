@@ -1,7 +1,7 @@
 //! The start record: everything that is sealed before anything is touched. Pure.
 
 use super::options::RunOptions;
-use crate::event::{FingerprintSeal, RunStarted, SitesSeal, StepSeal, VantageSeal, WorkloadSeal};
+use crate::event::{FingerprintSeal, RunStarted, SiteSeal, SitesSeal, StepSeal, VantageSeal, WorkloadSeal};
 use crate::journal;
 use crate::plan::{FingerprintPlan, Plan, StepPlan, Verb, WorkloadPlan};
 use crate::workloads::WorkloadSpec;
@@ -36,13 +36,15 @@ pub(super) fn start_record(plan: &Plan, options: &RunOptions) -> RunStarted {
 fn sites(plan: &WorkloadPlan) -> Option<SitesSeal> {
     let WorkloadSpec::Ledger(ledger) = &plan.spec else { return None };
     let seal = SitesSeal {
-        workload: plan.name.clone(),
+        workload: plan.whole().clone(),
         sites: ledger.sites.keys().cloned().collect(),
         within: ledger.converge.map(|d| d.0),
         file: plan.place.file.clone(),
         line: plan.place.line,
     };
-    (plan.probe_of.is_none() && !seal.sites.is_empty()).then_some(seal)
+    // A ledger that is written at each site is several workloads, and has its sites once.
+    let first = plan.site.as_ref().is_none_or(|site| site.place == 0);
+    (first && plan.probe_of.is_none() && !seal.sites.is_empty()).then_some(seal)
 }
 
 fn fingerprint(plan: &FingerprintPlan) -> FingerprintSeal {
@@ -74,6 +76,7 @@ fn workload(plan: &WorkloadPlan) -> WorkloadSeal {
             offset: 0,
             offset_error: 0,
         }),
+        site: plan.site.as_ref().map(|site| SiteSeal { name: site.name.clone(), of: site.of.clone() }),
     }
 }
 

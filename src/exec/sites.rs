@@ -8,7 +8,7 @@ use crate::adapters::tally::{Frontier, Tally};
 use crate::adapters::{ClientSettings, LedgerStore};
 use crate::event::{ReadBackDone, ReadBackStage, SitesLook, What};
 use crate::journal::readback;
-use crate::model::{Mono, Span};
+use crate::model::{Mono, Span, WorkloadName};
 use crate::plan::WorkloadPlan;
 use crate::workloads::WorkloadSpec;
 use futures_util::future::join_all;
@@ -39,6 +39,8 @@ pub(super) struct Sites {
 
 struct Site {
     name: String,
+    /// Whose books it closes: the ledger's, or those of the part of it that is written here.
+    workload: WorkloadName,
     store: Arc<dyn LedgerStore>,
     settings: ClientSettings,
 }
@@ -58,17 +60,22 @@ impl Sites {
 }
 
 impl Drill<'_> {
-    /// Opens the sites that a ledger names; connections may still be made lazily.
+    /// Opens the sites that a ledger names; connections may still be made lazily. A ledger that is written at each has them
+    /// once, with its first part.
     pub async fn open_sites(&self, plan: &WorkloadPlan) -> Result<Sites, String> {
         let mut list = Vec::new();
         let WorkloadSpec::Ledger(ledger) = &plan.spec else { return Ok(Sites::default()) };
-        for (name, site) in ledger.sites.iter().filter(|_| plan.probe_of.is_none()) {
+        let first = plan.site.as_ref().is_none_or(|site| site.place == 0);
+        for (name, site) in ledger.sites.iter().filter(|_| plan.probe_of.is_none() && first) {
             let target = self.plan.targets.get(&site.target).map(|t| &t.spec);
             let opened = sampler::endpoint(plan, target, &self.options.run, &self.scene.cx());
             let (endpoint, settings) = opened.map_err(|e| format!("site `{name}`: {e}"))?;
             let store = self.world.clients.site(&self.world.clock, &endpoint, &settings).await;
             let store = store.map_err(|e| format!("site `{name}`: {e}"))?;
-            list.push(Site { name: name.clone(), store, settings });
+            let own =
+                |w: &&WorkloadPlan| w.whole() == plan.whole() && w.site.as_ref().is_some_and(|site| site.name == *name);
+            let workload = self.plan.workloads.iter().find(own).unwrap_or(plan).name.clone();
+            list.push(Site { name: name.clone(), workload, store, settings });
         }
         Ok(Sites { list, followed: Mutex::default() })
     }
@@ -76,16 +83,25 @@ impl Drill<'_> {
     /// Reads every site of every ledger back, all sites of one at the same time.
     pub async fn read_back_sites(&self, stage: ReadBackStage) {
         for runner in self.load.all() {
-            join_all(runner.sites.list.iter().map(|site| self.read_back_site(&runner, site, stage))).await;
+            // A site that is down must not hold up what heals it.
+            let silent = if stage == ReadBackStage::Early { self.load.silent(runner.plan.whole()) } else { Vec::new() };
+            join_all(runner.sites.list.iter().map(|site| async {
+                if silent.contains(&site.name) {
+                    self.not_read(site, stage, self.now(), "its own writers get no answer".to_owned());
+                } else {
+                    self.read_back_site(site, stage).await;
+                }
+            }))
+            .await;
         }
     }
 
-    async fn read_back_site(&self, runner: &Runner, site: &Site, stage: ReadBackStage) {
+    async fn read_back_site(&self, site: &Site, stage: ReadBackStage) {
         let (limit, attempts) = match stage {
             ReadBackStage::Early => (EARLY_LIMIT, 1),
             ReadBackStage::Final => (self.options.limits.read_back, FINAL_ATTEMPTS),
         };
-        let began = Some(self.now());
+        let first = self.now();
         let mut last = String::new();
         for attempt in 0..attempts {
             if attempt > 0 {
@@ -97,7 +113,7 @@ impl Drill<'_> {
                 Err(crate::adapters::AdapterError::TimedOut(format!("it was not over within {limit:?}")))
             });
             let written = found.map_err(|e| e.to_string()).and_then(|findings| {
-                let done = readback::write(&self.dir, &runner.plan.name, stage, &site.name, &findings);
+                let done = readback::write(&self.dir, &site.workload, stage, &site.name, &findings);
                 done.map_err(|e| e.to_string())
             });
             match written {
@@ -105,8 +121,20 @@ impl Drill<'_> {
                 Err(why) => last = why,
             }
         }
-        let (workload, site, error) = (runner.plan.name.clone(), site.name.clone(), Some(last));
-        self.note(What::ReadBack(ReadBackDone { workload, stage, site, began, file: None, digest: None, error }));
+        self.not_read(site, stage, first, last);
+    }
+
+    fn not_read(&self, site: &Site, stage: ReadBackStage, began: Mono, why: String) {
+        let (workload, site, began) = (site.workload.clone(), site.name.clone(), Some(began));
+        self.note(What::ReadBack(ReadBackDone {
+            workload,
+            stage,
+            site,
+            began,
+            file: None,
+            digest: None,
+            error: Some(why),
+        }));
     }
 
     /// From every heal on, looks at the sites until they hold the same; goes on for as long as the run does.
@@ -182,26 +210,38 @@ impl Drill<'_> {
         let rows = |counts: Counts| counts.values().map(|tally| tally.count).sum();
         let any = !answers.is_empty();
         let sites = found.into_iter().map(|(name, found)| (name, found.map(rows))).collect();
-        let look = SitesLook { workload: runner.plan.name.clone(), since, span, same, sites };
+        let look = SitesLook { workload: runner.plan.whole().clone(), since, span, same, sites };
         (look, any.then_some(seen))
     }
 
-    /// When the load has stopped: waits for sites that do not hold the same yet, but not for ever.
+    /// When the load has stopped: waits for sites that do not hold the same yet, but not for ever. What one of them lacks
+    /// then was not only under way.
     pub async fn until_sites_agree(&self) {
-        let Some(since) = *self.load.healing.borrow() else { return };
+        let since = *self.load.healing.borrow();
         let all = self.load.all();
-        let open = || all.iter().filter(|r| !r.sites.list.is_empty() && !r.sites.followed().same);
-        let longest = all.iter().filter_map(|runner| match &runner.plan.spec {
-            WorkloadSpec::Ledger(ledger) => ledger.converge.map(|d| since.after(d.0)),
+        let all: Vec<&Arc<Runner>> = all.iter().filter(|runner| !runner.sites.list.is_empty()).collect();
+        let converge = |runner: &&Arc<Runner>| match &runner.plan.spec {
+            WorkloadSpec::Ledger(ledger) => since.and_then(|since| Some(since.after(ledger.converge?.0))),
             _ => None,
-        });
-        let until = longest.max().unwrap_or_default().max(self.now().after(AGREE));
-        while open().count() > 0 && self.now() < until {
-            self.world.clock.sleep_until(self.now().after(LOOK_EVERY)).await;
-        }
-        for runner in open() {
-            let last = runner.sites.followed().last.take();
+        };
+        let until = all.iter().filter_map(converge).max().unwrap_or_default().max(self.now().after(AGREE));
+        join_all(all.iter().map(|runner| self.settle_sites(runner, since.is_some(), until))).await;
+        for runner in all.iter().filter(|_| since.is_some()) {
+            let mut followed = runner.sites.followed();
+            let last = if followed.same { None } else { followed.last.take() };
             last.into_iter().for_each(|look| self.note(What::Sites(look)));
+        }
+    }
+
+    /// Waits until whoever follows them from a heal on has seen them agree, and then until they hold the same to the last
+    /// record. That is no convergence, and not noted.
+    async fn settle_sites(&self, runner: &Runner, healed: bool, until: Mono) {
+        while self.now() < until {
+            let agreed = !healed || runner.sites.followed().same;
+            if agreed && self.look_at_sites(runner, self.now(), None).await.0.same {
+                return;
+            }
+            self.world.clock.sleep_until(self.now().after(LOOK_EVERY)).await;
         }
     }
 }

@@ -138,9 +138,7 @@ impl Drill<'_> {
     /// The figures of a workload; of one that is seen from several places, all of them together. None if nobody looks from
     /// one of them any more: a guard that cannot see protects nothing.
     fn seen_everywhere(&self, name: &str, all: &[WorkloadStats]) -> Option<WorkloadStats> {
-        let of = |plan: &&WorkloadPlan| {
-            plan.name.as_str() == name || plan.vantage.as_ref().is_some_and(|vantage| vantage.of.as_str() == name)
-        };
+        let of = |plan: &&WorkloadPlan| plan.name.as_str() == name || plan.whole().as_str() == name;
         let plans: Vec<&WorkloadPlan> = self.plan.workloads.iter().filter(of).collect();
         if plans.iter().any(|plan| self.load.is_lost(&plan.name)) {
             return None;

@@ -15,8 +15,8 @@ pub const VERSION: u32 = 2;
 fn version_of(what: &What) -> u32 {
     match what {
         What::Fingerprint(_) | What::Sites(_) | What::VantageStalled { .. } | What::VantageLost { .. } => VERSION,
-        // Who does not know vantages would take one service that is seen from several places for several.
-        What::RunStarted(start) if start.workloads.iter().any(|seal| seal.vantage.is_some()) => VERSION,
+        // Who knows neither vantages nor sites would take one service, or one ledger, for several.
+        What::RunStarted(start) if start.workloads.iter().any(|seal| *seal.whole() != seal.name) => VERSION,
         _ => 1,
     }
 }

@@ -21,6 +21,7 @@ fn seal(name: &str) -> WorkloadSeal {
         writers: 2,
         probe_of: None,
         vantage: None,
+        site: None,
         ops: ops::file_name(&name.into()),
     }
 }

@@ -15,6 +15,8 @@ pub struct State {
     started_steps: BTreeSet<StepId>,
     open_steps: BTreeSet<(StepId, u32)>,
     workloads: BTreeMap<WorkloadName, Load>,
+    /// Of a ledger that is written at several sites: one of the workloads that it consists of.
+    parts: BTreeMap<WorkloadName, WorkloadName>,
     faults: BTreeMap<FaultId, Fault>,
     pinned: bool,
     fingerprints: BTreeSet<String>,
@@ -92,7 +94,10 @@ impl State {
                 self.load(&mark.workload, grows, "marked")
             }
             What::ReadBack(done) => self.load(&done.workload, |load| load != Load::Sealed, "read back"),
-            What::Sites(look) => self.load(&look.workload, |load| load != Load::Sealed, "compared"),
+            What::Sites(look) => {
+                let of = self.parts.get(&look.workload).unwrap_or(&look.workload);
+                self.load(of, |load| load != Load::Sealed, "compared")
+            }
             What::Fingerprint(taken) => ensure(self.fingerprints.contains(&taken.name), || {
                 format!("the fingerprint `{}` is not in the start record", taken.name)
             }),
@@ -185,6 +190,8 @@ impl State {
                 self.life = Life::Running;
                 self.sealed_steps = start.steps.iter().map(|seal| seal.id.clone()).collect();
                 self.fingerprints = start.fingerprints.iter().map(|seal| seal.name.clone()).collect();
+                let parts = start.workloads.iter().filter_map(|seal| Some((seal.site.as_ref()?.of.clone(), seal)));
+                self.parts = parts.map(|(of, seal)| (of, seal.name.clone())).collect();
                 self.workloads = start.workloads.iter().map(|seal| (seal.name.clone(), Load::Sealed)).collect();
             }
             What::PhaseStarted { phase } => (self.phase, self.last_phase) = (Some(*phase), Some(*phase)),

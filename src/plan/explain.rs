@@ -200,6 +200,10 @@ fn objective(o: &Objective) -> String {
 fn workload(w: &WorkloadPlan) -> String {
     let what = match (&w.probe_of, &w.spec) {
         (Some(ledger), _) => format!("availability probe of {ledger}"),
+        (None, WorkloadSpec::Ledger(l)) if w.site.is_some() => {
+            let of = w.site.as_ref().map_or(1, |site| site.sites);
+            format!("ledger at one of {of} sites, in {}, with {} writers", l.target, w.writers)
+        }
         (None, WorkloadSpec::Ledger(l)) => format!("ledger in {} with {} writers", l.target, l.writers),
         (None, WorkloadSpec::Http(h)) => format!("{} {}", h.method, h.url),
         (None, WorkloadSpec::Tcp(t)) => format!("talk to {}", t.address),

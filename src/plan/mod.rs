@@ -250,8 +250,38 @@ pub struct WorkloadPlan {
     pub probe_of: Option<WorkloadName>,
     /// Where its clients are, if not in the runner.
     pub vantage: Option<VantagePlan>,
+    /// The site that it writes at, if its ledger is written at each.
+    pub site: Option<SitePlan>,
     /// Where it stands.
     pub place: Place,
+}
+
+/// One of the sites at which a ledger is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SitePlan {
+    /// Its name.
+    pub name: String,
+    /// The ledger as the playbook calls it.
+    pub of: WorkloadName,
+    /// Its place in the order of names, from 0.
+    pub place: u16,
+    /// Of so many sites.
+    pub sites: u16,
+}
+
+impl WorkloadPlan {
+    /// The workload as the playbook calls it: that of all places that look, or of all sites that are written at.
+    #[must_use]
+    pub fn whole(&self) -> &WorkloadName {
+        let vantage = self.vantage.as_ref().map(|vantage| &vantage.of);
+        vantage.or(self.site.as_ref().map(|site| &site.of)).unwrap_or(&self.name)
+    }
+
+    /// The numbers of its own writers: at a site those that have its place when they are dealt out.
+    pub fn writer_ids(&self) -> impl Iterator<Item = u16> {
+        let (place, sites) = self.site.as_ref().map_or((0, 1), |site| (site.place, site.sites.max(1)));
+        (0..self.writers).map(move |nth| nth.saturating_mul(sites).saturating_add(place))
+    }
 }
 
 /// A fingerprint of the user's own data.

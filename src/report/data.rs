@@ -2,13 +2,14 @@
 
 use super::tables::{Align, Cell, Table, Tone};
 use super::words::{self, UNKNOWN};
-use crate::analysis::{Analysis, FingerprintResult, PartResult, SitesResult};
+use crate::analysis::{Analysis, AtSite, FingerprintResult, PartResult, SiteResult, SitesResult};
 use crate::model::{Change, Expectation, Verdict, units};
 
 /// Parts that are the same beyond these are summed up in one line: a database may have a thousand tables.
 const MOST_SAME: usize = 20;
 
-/// Site by site: what it lacked and lacks that another has, and when all held the same.
+/// Site by site: what its own clients saw if it has some, what it lacked and lacks that another has, and when all held the
+/// same.
 #[must_use]
 pub fn sites(a: &Analysis) -> Table {
     let count = |n: Option<u64>| n.map_or_else(|| UNKNOWN.to_owned(), words::count);
@@ -20,27 +21,40 @@ pub fn sites(a: &Analysis) -> Table {
         };
         Cell::toned(count(n), tone)
     };
+    let written = a.sites.iter().flat_map(|of| &of.sites).any(|site| site.service.is_some());
     let rows = a.sites.iter().flat_map(|of| {
         of.sites.iter().map(move |site| {
-            vec![
-                of.workload.as_str().into(),
-                site.name.as_str().into(),
-                count(site.lacked).into(),
-                bad(site.lacks),
-                bad(site.lost),
-                converged(of),
-            ]
+            let mut row: Vec<Cell> = vec![of.workload.as_str().into(), site.name.as_str().into()];
+            if written {
+                row.push(service(site));
+                row.push(site.downtime.map_or(UNKNOWN.to_owned(), words::interval).into());
+            }
+            row.extend([count(site.lacked).into(), bad(site.lacks), bad(site.lost), converged(of)]);
+            row
         })
     });
-    let columns = [
-        ("ledger", Align::Left),
-        ("site", Align::Left),
+    let mut columns = vec![("ledger", Align::Left), ("site", Align::Left)];
+    if written {
+        columns.extend([("back after", Align::Right), ("down", Align::Right)]);
+    }
+    columns.extend([
         ("lacked at the heal", Align::Right),
         ("lacks at the end", Align::Right),
         ("acknowledged, not there", Align::Right),
         ("all the same", Align::Right),
-    ];
+    ]);
     Table::new("Sites", &columns, rows.collect())
+}
+
+/// What clients of the site saw.
+fn service(site: &SiteResult) -> Cell {
+    match site.service {
+        None => UNKNOWN.into(),
+        Some(AtSite::Unaffected) => Cell::toned("unaffected", Tone::Good),
+        Some(AtSite::Back(took)) => words::interval(took).into(),
+        Some(AtSite::NotBack(None)) => Cell::toned("not known", Tone::Unsure),
+        Some(AtSite::NotBack(Some(least))) => Cell::toned(format!("not in {}", words::duration(least)), Tone::Bad),
+    }
 }
 
 fn converged(of: &SitesResult) -> Cell {

@@ -8,10 +8,13 @@ mod client;
 mod cluster;
 mod rng;
 mod sink;
+mod sites;
+mod sites_world;
 mod truth;
 mod world;
 
 pub use cluster::{Cluster, Disturbance, Lies, Settings, Weather};
 pub use rng::Rng;
 pub use sink::{Memory, Only};
+pub use sites::{Arrival, Disk, LINK, Pair, PairSettings, PairTruth, SITES};
 pub use truth::{Books, Condition, Truth};

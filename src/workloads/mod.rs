@@ -48,7 +48,8 @@ fn five() -> u32 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
-    /// A target of kind `kv` or `postgres`.
+    /// A target of kind `kv` or `postgres`; needed unless `write: each`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub target: String,
     /// Writes a second, of all writers together.
     pub rate: Rate,
@@ -76,9 +77,29 @@ pub struct Ledger {
     /// Replicas or sites, by name, that hold a copy each and are read back too.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sites: BTreeMap<String, LedgerSite>,
+    /// Where its writers write; all through `target` if not given.
+    #[serde(default, skip_serializing_if = "WriteAt::is_target")]
+    pub write: WriteAt,
     /// All sites must hold the same so soon after the heal; it is only shown if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub converge: Option<Dur>,
+}
+
+/// Where the writers of a ledger write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WriteAt {
+    /// All through its `target`.
+    #[default]
+    Target,
+    /// Writer w at site w mod n, of n sites in the order of their names.
+    Each,
+}
+
+impl WriteAt {
+    fn is_target(&self) -> bool {
+        *self == Self::Target
+    }
 }
 
 /// A replica or site of a ledger.

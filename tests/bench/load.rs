@@ -93,6 +93,7 @@ fn plan(name: &str, rate: f64) -> WorkloadPlan {
         writers: 0,
         probe_of: None,
         vantage: None,
+        site: None,
         place: Place::default(),
     }
 }

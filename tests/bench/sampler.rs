@@ -73,6 +73,7 @@ fn plan(name: &str, rate: f64) -> WorkloadPlan {
         writers: 0,
         probe_of: None,
         vantage: None,
+        site: None,
         place: Place::default(),
     }
 }

@@ -51,6 +51,7 @@ fn plan(rate: f64, timeout: Duration, behaviour: &ClientBehaviour) -> WorkloadPl
         writers: 0,
         probe_of: None,
         vantage: None,
+        site: None,
         place: Place::default(),
     }
 }

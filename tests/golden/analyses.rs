@@ -2,8 +2,8 @@
 
 use crate::pieces::{MS, S, at, counts, ledger, ms, pass_with_loss, reason, workload};
 use blackstart::analysis::{
-    Analysis, At, Attribution, Class, FaultLoss, FaultResult, FingerprintResult, LedgerResult, Mark, OpCounts, Outage,
-    PartResult, Reason, Recovery, SiteResult, SitesResult, StallResult, WorkloadResult,
+    Analysis, At, AtSite, Attribution, Class, FaultLoss, FaultResult, FingerprintResult, LedgerResult, Mark, OpCounts,
+    Outage, PartResult, Reason, Recovery, SiteResult, SitesResult, StallResult, WorkloadResult,
 };
 use blackstart::event::{StallCause, StepOutcome};
 use blackstart::model::{Change, Expectation, FaultId, Interval, Named, NamedChange, RunState, Verdict, WorkloadName};
@@ -83,12 +83,25 @@ fn sites() -> Vec<SitesResult> {
         lacks,
         lacking: lacks.filter(|n| *n > 0).map(|n| (3, 40, 39 + n)).into_iter().collect(),
         lost,
+        rpo_time: lost.map(|lost| ms(lost as i64 * 10, lost as i64 * 10 + 5, lost as i64 * 10 + 10)),
+        service: Some(AtSite::Back(ms(21_480, 21_500, 21_520))),
+        downtime: Some(ms(21_400, 21_450, 21_500)),
         error: None,
     };
-    let away = SiteResult { error: Some("no answer within 5s".to_owned()), ..site("oslo", None, None, None) };
+    let berlin = site("berlin", Some(0), Some(0), Some(136));
+    let lyon = SiteResult {
+        service: Some(AtSite::Unaffected),
+        downtime: Some(Interval::exact(0)),
+        ..site("lyon", Some(1_204), Some(7), Some(143))
+    };
+    let away = SiteResult {
+        error: Some("no answer within 5s".to_owned()),
+        service: Some(AtSite::NotBack(Some(61_300 * MS))),
+        ..site("oslo", None, None, None)
+    };
     vec![SitesResult {
         workload: WorkloadName::from("orders"),
-        sites: vec![site("berlin", Some(0), Some(0), Some(136)), site("lyon", Some(1_204), Some(7), Some(143)), away],
+        sites: vec![berlin, lyon, away],
         converged: None,
         at_least: Some(61_300 * MS),
         within: Some(30 * S),

@@ -43,6 +43,7 @@ fn seal(name: &str, kind: &str, rate: f64, client: ClientBehaviour, probe_of: Op
         writers: if kind == "ledger" && probe_of.is_none() { 8 } else { 0 },
         probe_of: probe_of.map(WorkloadName::from),
         vantage: None,
+        site: None,
         ops: format!("ops/{name}.ops"),
     }
 }

@@ -35,6 +35,7 @@ pub fn record(setup: &Setup, ops: Vec<OpRecord>) -> Record {
         writers: setup.writers,
         probe_of: None,
         vantage: None,
+        site: None,
         ops: text(),
     };
     let host = HostSeal { tool: text(), host: text(), system: text(), boot: text(), cores: 1, trigger: text() };

@@ -211,6 +211,7 @@ async fn sampled(scenario: &Scenario, service: &Service) -> (Vec<OpRecord>, Vec<
         writers: 0,
         probe_of: None,
         vantage: None,
+        site: None,
         place: Place::default(),
     };
     let settings = ClientSettings {

@@ -36,14 +36,13 @@ pub fn sample(a: &Analysis, problems: &[String]) -> Sample {
 
 fn objective(a: &Analysis, result: &crate::analysis::ObjectiveResult) -> Observation {
     let objective = &result.objective;
-    let workload = a.workloads.iter().find(|w| w.name == objective.workload);
     let views = views(a, objective);
     let recoveries: Vec<&Recovery> =
         result.fault.iter().flat_map(|id| views.iter().filter_map(|w| recovery_of(w, id))).collect();
     let measured = clock(a, result.fault.as_ref()).unwrap_or_else(|| match objective.kind {
         ObjectiveKind::Rto => time(result.actual, &recoveries, objective.basis),
         ObjectiveKind::RpoTime => result.actual.map_or(Measured::Unknown, Measured::Within),
-        ObjectiveKind::RpoWrites => writes(result.actual, workload),
+        ObjectiveKind::RpoWrites => writes(result.actual, &views),
     });
     let mut observation = Observation::new(subject(objective), measured);
     observation.target = Some(objective.target);
@@ -53,13 +52,13 @@ fn objective(a: &Analysis, result: &crate::analysis::ObjectiveResult) -> Observa
     observation
 }
 
-/// The workload that an objective is about, from every place that it was seen from.
+/// The workload that an objective is about, from every place that it was seen from, or at every site of it.
 fn views<'a>(a: &'a Analysis, objective: &Objective) -> Vec<&'a WorkloadResult> {
     let of = |w: &WorkloadResult| {
         let seal = a.run.workloads.iter().find(|seal| seal.name == w.name)?;
-        Some(seal.vantage.as_ref()?.of.clone())
+        Some(seal.whole())
     };
-    let about = |w: &&WorkloadResult| w.name == objective.workload || of(w).as_ref() == Some(&objective.workload);
+    let about = |w: &&WorkloadResult| w.name == objective.workload || of(w) == Some(&objective.workload);
     a.workloads.iter().filter(about).collect()
 }
 
@@ -91,7 +90,7 @@ fn without_target(a: &Analysis, workload: &WorkloadResult, into: &mut Vec<Observ
         let high = lost.saturating_add(ledger.lost_upper.unwrap_or(0));
         Interval { low: count(lost), best: count(lost), high: count(high) }
     });
-    add(ObjectiveKind::RpoWrites, writes(lost, Some(workload)), &[]);
+    add(ObjectiveKind::RpoWrites, writes(lost, &[workload]), &[]);
 }
 
 /// Why no clock ran, if none did. A fault that was to come and never did is no sample; one that came and did not bite,
@@ -117,8 +116,9 @@ fn time(actual: Option<Interval>, recoveries: &[&Recovery], basis: ClockBasis) -
 }
 
 /// Books that are not settled may miss more than they show.
-fn writes(actual: Option<Interval>, workload: Option<&WorkloadResult>) -> Measured {
-    let settled = workload.and_then(|w| w.ledger.as_ref()).is_some_and(|ledger| ledger.why.is_none());
+fn writes(actual: Option<Interval>, views: &[&WorkloadResult]) -> Measured {
+    let settled = |w: &&WorkloadResult| w.ledger.as_ref().is_some_and(|ledger| ledger.why.is_none());
+    let settled = !views.is_empty() && views.iter().all(settled);
     match actual {
         Some(actual) if settled => Measured::Within(actual),
         Some(actual) => Measured::AtLeast(actual.low),

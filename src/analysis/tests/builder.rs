@@ -183,6 +183,7 @@ pub fn seal(name: &str, rate: f64, writers: u16) -> WorkloadSeal {
         writers,
         probe_of: None,
         vantage: None,
+        site: None,
         ops: String::new(),
     }
 }

@@ -3,5 +3,6 @@
 mod builder;
 mod formulas;
 mod ledgers;
+mod sites;
 mod vantages;
 mod verdicts;

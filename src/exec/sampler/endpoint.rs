@@ -47,11 +47,20 @@ pub fn endpoint(
         run: run.clone(),
         behaviour: if plan.probe_of.is_some() { ClientBehaviour::Fresh } else { plan.client.clone() },
         timeout: plan.timeout,
-        writers: if plan.probe_of.is_some() { 0 } else { plan.writers },
+        writers: writers(plan),
         payload,
         rate: plan.rate,
     };
     Ok((endpoint, settings))
+}
+
+/// All numbers of writers are below this. What one site holds is from the writers of all.
+fn writers(plan: &WorkloadPlan) -> u16 {
+    match &plan.spec {
+        _ if plan.probe_of.is_some() => 0,
+        WorkloadSpec::Ledger(ledger) if plan.site.is_some() => ledger.writers,
+        _ => plan.writers,
+    }
 }
 
 fn command(client: &CommandClient, plan: &WorkloadPlan, cx: &Cx<'_>) -> Result<Command, FaultError> {

@@ -236,7 +236,7 @@ impl Parts<'_> {
     fn tasks(self, client: Arc<dyn Client>) -> Way {
         let (plan, deadline) = (self.plan, self.deadline());
         let state = State {
-            writers: writers::Writers::new(self.settings.writers, deadline),
+            writers: writers::Writers::new(plan.writer_ids(), deadline),
             acked: acked::Acked::default(),
             live: live::Live::new(plan.name.clone()),
             ledger: Ledger::new(Keep::Outcomes),

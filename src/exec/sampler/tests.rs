@@ -59,6 +59,7 @@ fn plan(writers: u16, rate: f64, read_rate: &str) -> WorkloadPlan {
         writers,
         probe_of: None,
         vantage: None,
+        site: None,
         place: Place::default(),
     }
 }

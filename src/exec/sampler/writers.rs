@@ -41,9 +41,9 @@ pub(super) struct Turn {
 }
 
 impl Writers {
-    /// So many writers, all free; waiting writes are missed `deadline` nanoseconds after they were due.
-    pub fn new(count: u16, deadline: i64) -> Self {
-        Self { free: (0..count).map(|id| Writer { id, next: 0 }).collect(), waiting: VecDeque::new(), deadline }
+    /// Writers with these numbers, all free; waiting writes are missed `deadline` nanoseconds after they were due.
+    pub fn new(ids: impl Iterator<Item = u16>, deadline: i64) -> Self {
+        Self { free: ids.map(|id| Writer { id, next: 0 }).collect(), waiting: VecDeque::new(), deadline }
     }
 
     /// A write is due: it goes out with the writer that has been free for longest, or waits.
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_write_takes_its_number_only_when_it_is_sent() {
-        let mut writers = Writers::new(1, 100);
+        let mut writers = Writers::new(0..1, 100);
         let first = writers.due(Mono(0)).unwrap();
         assert_eq!(first.writer.key(), Key { writer: 0, seq: 0 });
         assert_eq!(writers.due(Mono(10)), None);
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn writers_take_turns() {
-        let mut writers = Writers::new(3, 100);
+        let mut writers = Writers::new(0..3, 100);
         let ids: Vec<_> = (0..6)
             .map(|k| {
                 let turn = writers.due(Mono(k)).unwrap();

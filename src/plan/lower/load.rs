@@ -3,7 +3,7 @@
 use super::expressions;
 use super::references::{self, Stage, no_steps};
 use super::vantages::{self, Vantages};
-use super::{Cx, kind_of};
+use super::{Cx, kind_of, sites};
 use crate::model::{ClientBehaviour, Comparison, Dur, Percent, RetryPolicy, Service, Template, WorkloadName};
 use crate::plan::{Budget, GuardCheck, GuardPlan, ServiceSpec, TargetPlan, TargetSpec, Waiver, WorkloadPlan};
 use crate::playbook::Region;
@@ -71,6 +71,8 @@ fn workload(cx: &Cx<'_>, name: &Name, node: &Node, targets: &Targets) -> Vec<Wor
     let (rate, writers) = (spec.rate().0, spec.writers());
     let client = behaviour(cx, spec.client(), timeout, at("client"), usual);
     check_rate(cx, rate, at("rate"));
+    // From here on that of one site.
+    let rate = rate / f64::from(sites::count(&spec));
     let service = judged(cx, &service, service_node, rate, timeout);
     match &spec {
         WorkloadSpec::Ledger(ledger) => check_ledger(cx, ledger, &kind, targets),
@@ -89,10 +91,16 @@ fn workload(cx: &Cx<'_>, name: &Name, node: &Node, targets: &Targets) -> Vec<Wor
         writers,
         probe_of: None,
         vantage: None,
+        site: None,
         place,
     };
-    let probe = probe(&plan, targets);
-    std::iter::once(plan).chain(probe).collect()
+    sites::spread(plan)
+        .into_iter()
+        .flat_map(|plan| {
+            let probe = probe(&plan, targets);
+            std::iter::once(plan).chain(probe)
+        })
+        .collect()
 }
 
 /// The availability probe that a ledger brings along: fresh connections to the same target, so that an outage is seen
@@ -124,6 +132,7 @@ fn probe(ledger: &WorkloadPlan, targets: &Targets) -> Option<WorkloadPlan> {
         writers: 0,
         client: ClientBehaviour::Fresh,
         probe_of: Some(ledger.name.clone()),
+        site: None,
         ..ledger.clone()
     })
 }
@@ -231,45 +240,11 @@ fn check_ledger(cx: &Cx<'_>, ledger: &Ledger, kind: &Node, targets: &Targets) {
             "use lower-case letters, digits and `_`",
         );
     }
-    target_of_kind(cx, &ledger.target, at("target"), &["kv", "postgres"], "a ledger writes to");
-    check_sites(cx, ledger, kind);
-    let in_sql = matches!(targets.get(&ledger.target).map(|t| &t.spec), Some(TargetSpec::Postgres(_)));
-    if ledger.table.is_some() && !in_sql && targets.contains_key(&ledger.target) {
+    sites::check(cx, ledger, kind);
+    let written: Vec<&TargetSpec> = sites::written(ledger).filter_map(|t| targets.get(t)).map(|t| &t.spec).collect();
+    let in_sql = written.iter().any(|spec| matches!(spec, TargetSpec::Postgres(_)));
+    if ledger.table.is_some() && !in_sql && !written.is_empty() {
         cx.wrong(at("table"), "only a ledger in a database has a table", "take `table` out");
-    }
-}
-
-fn check_sites(cx: &Cx<'_>, ledger: &Ledger, kind: &Node) {
-    let Some(sites) = kind.entries().iter().find_map(|(_, ledger)| ledger.get("sites")) else {
-        if ledger.converge.is_some() {
-            let at = find_key(kind, "converge").unwrap_or(kind.region);
-            cx.wrong(
-                at,
-                "`converge` is about several sites, and there are none",
-                "add `sites: {a: {target: NAME}, …}`",
-            );
-        }
-        return;
-    };
-    for (name, node) in sites.entries() {
-        if name.text == "service" {
-            let message = "`service` stands for what clients see: it cannot name a site";
-            cx.wrong(name.region, message, "name the site as people do");
-        } else if !is_snake(&name.text) {
-            let message = format!("`{}` cannot name a site: lower-case letters, digits and `_` can", name.text);
-            cx.wrong(
-                name.region,
-                message,
-                format!("write `{}`", name.text.to_lowercase().replace(['-', '.', ' '], "_")),
-            );
-        }
-        let target = ledger.sites.get(&name.text).map_or("", |site| &site.target);
-        let at = node.find_text(target).unwrap_or(node.region);
-        target_of_kind(cx, target, at, &["kv", "postgres"], "a site's copy is read from");
-    }
-    if sites.entries().len() < 2 {
-        let help = "name every site: `sites: {a: {target: NAME}, b: {target: NAME}}`";
-        cx.wrong(sites.region, "one site alone differs from nothing", help);
     }
 }
 
@@ -404,7 +379,7 @@ fn guard(cx: &Cx<'_>, node: &Node, workloads: &[WorkloadPlan]) -> Option<GuardPl
 fn budget_of(cx: &Cx<'_>, node: &Node, workloads: &[WorkloadPlan]) -> Option<Budget> {
     let budget = cx.decode::<Budget>(node, "budget")?;
     let at = |key: &str| node.get(key).map_or(node.region, |n| n.region);
-    let whole = workloads.iter().filter_map(|w| w.vantage.as_ref()).map(|vantage| vantage.of.as_str());
+    let whole = workloads.iter().map(|w| w.whole().as_str());
     let mut known: Vec<&str> = workloads.iter().map(|w| w.name.as_str()).chain(whole).collect();
     known.sort_unstable();
     known.dedup();

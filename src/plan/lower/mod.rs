@@ -9,6 +9,7 @@ mod objectives;
 mod order;
 mod params;
 mod references;
+mod sites;
 mod spread;
 mod steps;
 mod vantages;

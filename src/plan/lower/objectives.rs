@@ -210,7 +210,7 @@ impl Limits<'_> {
 
 /// The workload as the playbook calls it.
 fn whole(w: &WorkloadPlan) -> WorkloadName {
-    w.vantage.as_ref().map_or(&w.name, |vantage| &vantage.of).clone()
+    w.whole().clone()
 }
 
 fn nanos(time: Duration) -> i64 {

@@ -2,8 +2,8 @@
 
 use super::{
     Age, Bar, Class, Downtime, Fault, FaultLoss, Finding, Host, Journal, Ledger, LostRun, Mark, Objective, Operations,
-    Outage, Outcome, Percentiles, Phases, Playbook, Recovery, Report, Run, Series, Service, Stall, Step, Strip, Unit,
-    VERSION, Vantage, Workload, restored_by,
+    Outage, Outcome, Percentiles, Phases, Place, Playbook, Recovery, Report, Run, Series, Service, Stall, Step, Strip,
+    Unit, VERSION, Vantage, Workload, restored_by,
 };
 use crate::analysis::{self as a, Analysis, At};
 use crate::event::{StepOutcome, VantageSeal, WorkloadSeal};
@@ -99,6 +99,7 @@ fn workload(a: &Analysis, w: &a::WorkloadResult) -> Workload {
         kind: w.kind.clone(),
         probe_of: w.probe_of.as_ref().map(|n| n.0.clone()),
         vantage: seal.and_then(|s| s.vantage.as_ref()).map(vantage),
+        site: seal.and_then(|s| s.site.as_ref()).map(|s| Place { name: s.name.clone(), of: s.of.0.clone() }),
         client: seal.map(|s| words::client(&s.client)),
         rate: seal.map(|s| s.rate),
         service: seal.map(service),

@@ -2,7 +2,7 @@
 
 use super::Bar;
 use super::build::time;
-use crate::analysis::{FingerprintResult, PartResult, SiteResult, SitesResult};
+use crate::analysis::{AtSite, FingerprintResult, PartResult, SiteResult, SitesResult};
 use crate::model::{Change, Expectation, Named, Verdict};
 use crate::report::words::seconds;
 use schemars::JsonSchema;
@@ -103,9 +103,27 @@ struct Site {
     lacks: Option<u64>,
     /// The first of those, as inclusive runs.
     lacking: Vec<Lacking>,
-    /// Acknowledged writes that are not there at the end.
+    /// Acknowledged writes, whichever site took them, that are not there at the end.
     lost: Option<u64>,
+    /// RPO actual in time, were this the only site left.
+    rpo_time: Option<Bar>,
+    /// What clients of this site saw; left out unless the ledger is written at each site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<AtThisSite>,
     error: Option<String>,
+}
+
+/// What clients of one site saw.
+#[derive(Debug, Serialize, JsonSchema)]
+struct AtThisSite {
+    /// `unaffected`: none was refused or kept waiting.
+    #[schemars(extend("enum" = ["unaffected", "back", "not_back"]))]
+    state: &'static str,
+    /// If it is back: from the fault that it took longest after.
+    took: Option<Bar>,
+    /// If it is not back, or nobody knows: it takes at least so long.
+    at_least: Option<f64>,
+    downtime: Option<Bar>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -135,6 +153,17 @@ fn site(s: &SiteResult) -> Site {
         lacks: s.lacks,
         lacking: s.lacking.iter().map(|&(writer, from, to)| Lacking { writer, from, to }).collect(),
         lost: s.lost,
+        rpo_time: s.rpo_time.map(time),
+        service: s.service.map(|service| at_site(service, s)),
         error: s.error.clone(),
     }
+}
+
+fn at_site(service: AtSite, s: &SiteResult) -> AtThisSite {
+    let (state, took, at_least) = match service {
+        AtSite::Unaffected => ("unaffected", None, None),
+        AtSite::Back(took) => ("back", Some(time(took)), None),
+        AtSite::NotBack(at_least) => ("not_back", None, at_least.map(seconds)),
+    };
+    AtThisSite { state, took, at_least, downtime: s.downtime.map(time) }
 }

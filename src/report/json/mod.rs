@@ -204,6 +204,14 @@ struct Vantage {
     namespace: Option<String>,
 }
 
+/// One of the sites at which a ledger is written.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Place {
+    name: String,
+    /// The ledger as the playbook calls it; the worst site decides its objectives.
+    of: String,
+}
+
 /// What one workload's clients saw.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Workload {
@@ -213,6 +221,9 @@ struct Workload {
     /// Where its clients were, if not in the runner.
     #[serde(skip_serializing_if = "Option::is_none")]
     vantage: Option<Vantage>,
+    /// The site that it writes at, if its ledger is written at each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site: Option<Place>,
     client: Option<String>,
     /// Operations a second.
     rate: Option<f64>,

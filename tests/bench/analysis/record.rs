@@ -198,6 +198,7 @@ fn start() -> RunStarted {
         writers,
         probe_of: None,
         vantage: None,
+        site: None,
         ops: format!("ops/{name}.ops"),
     };
     let objective = |kind, workload: &str, target| Objective {
