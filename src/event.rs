@@ -221,6 +221,9 @@ pub enum What {
         span: Span,
         /// Why.
         cause: StallCause,
+        /// Whose schedule it was; if not given, all of the runner could not see.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workload: Option<WorkloadName>,
     },
     /// A vantage could not see in this span: neither up nor down for whoever looks from there.
     VantageStalled {
@@ -230,6 +233,9 @@ pub enum What {
         span: Span,
         /// Why.
         cause: StallCause,
+        /// Whose schedule it was; if not given, nobody saw anything from there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workload: Option<WorkloadName>,
     },
     /// A vantage is gone before the load ended: from here on nobody looked from there.
     VantageLost {

@@ -28,6 +28,7 @@ WANTED=(
   bind9-dnsutils:/usr/bin/dig
   nftables:/usr/sbin/nft
   binutils:/usr/bin/strip
+  gcc:/usr/bin/cc
   mmdebstrap:/usr/bin/mmdebstrap
   qemu-system-x86:/usr/bin/qemu-system-x86_64
   util-linux:/usr/bin/setpriv

@@ -46,13 +46,12 @@ pub fn analyze(record: &Record) -> Analysis {
     let story = Story::of(record);
     let run = story.start.clone().unwrap_or_else(story::nobody);
     let clocks: Vec<Clock> = story.faults.iter().filter_map(|fault| Clock::of(&story, fault)).collect();
-    let stalls: Vec<Span> = story.stalls.iter().map(|(span, _)| *span).collect();
-    let context = Context { story: &story, clocks: &clocks, stalls: &stalls, read_backs: &record.read_backs };
+    let context = Context { story: &story, clocks: &clocks, stalls: &[], read_backs: &record.read_backs };
     let (mut internal, mut notes) = (Vec::new(), story.notes.clone());
     let mut measured: Vec<Measurement> = Vec::new();
     for seal in &run.workloads {
         let ops = vantage::on_our_clock(seal, usable(record, &seal.name, &mut notes));
-        let (clocks, stalls) = (vantage::clocks(seal, &clocks), vantage::stalls(seal, &story, &stalls));
+        let (clocks, stalls) = (vantage::clocks(seal, &clocks), vantage::stalls(seal, &story));
         let told = Told::of(seal, &run.workloads, Cow::Borrowed(&*ops), |part| quietly(record, &part.name));
         measured.push(workload::measure(seal, &ops, &told, &Context { clocks: &clocks, stalls: &stalls, ..context }));
     }
@@ -245,10 +244,11 @@ fn faults(story: &Story) -> Vec<FaultResult> {
 }
 
 fn stall_results(story: &Story) -> Vec<StallResult> {
-    let result = |(span, cause): &(Span, crate::event::StallCause)| StallResult {
-        from: span.lo.0.saturating_sub(story.t0),
-        to: span.hi.0.saturating_sub(story.t0),
-        cause: *cause,
+    let result = |stalled: &story::Stalled| StallResult {
+        from: stalled.span.lo.0.saturating_sub(story.t0),
+        to: stalled.span.hi.0.saturating_sub(story.t0),
+        cause: stalled.cause,
+        workload: stalled.workload.clone(),
     };
     story.stalls.iter().map(result).collect()
 }

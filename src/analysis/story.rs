@@ -26,9 +26,9 @@ pub(super) struct Story {
     pub phases: Vec<(Phase, i64, Option<i64>)>,
     pub steps: Vec<StepStory>,
     pub milestones: Vec<(String, StepId, Span)>,
-    pub stalls: Vec<(Span, StallCause)>,
-    /// Spans in which a vantage could not see.
-    pub vantage_stalls: Vec<(String, Span, StallCause)>,
+    pub stalls: Vec<Stalled>,
+    /// Spans in which a vantage could not see, with its name.
+    pub vantage_stalls: Vec<(String, Stalled)>,
     /// Vantages that were gone before the load ended, with the reason.
     pub lost_vantages: Vec<(String, i64, String)>,
     pub origins: BTreeMap<WorkloadName, i64>,
@@ -38,6 +38,22 @@ pub(super) struct Story {
     pub preflight: Vec<String>,
     pub staging_errors: Vec<String>,
     pub notes: Vec<String>,
+}
+
+/// A span in which somebody could not see.
+#[derive(Debug)]
+pub(super) struct Stalled {
+    pub span: Span,
+    pub cause: StallCause,
+    /// Whose schedule it was; everybody's if not given.
+    pub workload: Option<WorkloadName>,
+}
+
+impl Stalled {
+    /// Could this workload not see?
+    pub fn concerns(&self, workload: &WorkloadName) -> bool {
+        self.workload.as_ref().is_none_or(|own| own == workload)
+    }
 }
 
 #[derive(Debug)]
@@ -144,9 +160,12 @@ impl Story {
                 }
             }
             What::Milestone { name, step, span } => self.milestones.push((name.clone(), step.clone(), *span)),
-            What::Stall { span, cause } => self.stalls.push((*span, *cause)),
-            What::VantageStalled { vantage, span, cause } => {
-                self.vantage_stalls.push((vantage.clone(), *span, *cause));
+            What::Stall { span, cause, workload } => {
+                self.stalls.push(Stalled { span: *span, cause: *cause, workload: workload.clone() });
+            }
+            What::VantageStalled { vantage, span, cause, workload } => {
+                let stalled = Stalled { span: *span, cause: *cause, workload: workload.clone() };
+                self.vantage_stalls.push((vantage.clone(), stalled));
             }
             What::VantageLost { vantage, at, why } => self.lost_vantages.push((vantage.clone(), at.0, why.clone())),
             What::ReadBack(done) => self.read_backs.push(done.clone()),

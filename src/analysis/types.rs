@@ -430,7 +430,7 @@ pub struct FaultResult {
 }
 
 /// A span in which the runner could not see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StallResult {
     /// Start.
     pub from: i64,
@@ -438,4 +438,14 @@ pub struct StallResult {
     pub to: i64,
     /// Why.
     pub cause: StallCause,
+    /// Whose schedule it was; all of the runner could not see if not given.
+    pub workload: Option<WorkloadName>,
+}
+
+impl StallResult {
+    /// Could this workload not see?
+    #[must_use]
+    pub fn concerns(&self, workload: &WorkloadName) -> bool {
+        self.workload.as_ref().is_none_or(|own| own == workload)
+    }
 }

@@ -35,22 +35,22 @@ pub(super) fn clocks<'a>(seal: &WorkloadSeal, clocks: &'a [Clock]) -> Cow<'a, [C
     }
 }
 
-/// Spans in which nobody could see, or not from this place.
-pub(super) fn stalls<'a>(seal: &WorkloadSeal, story: &Story, stalls: &'a [Span]) -> Cow<'a, [Span]> {
-    let Some(vantage) = &seal.vantage else { return Cow::Borrowed(stalls) };
+/// Spans in which this workload could not see: nobody could, or nobody from its place, or its own schedule was late.
+pub(super) fn stalls(seal: &WorkloadSeal, story: &Story) -> Vec<Span> {
+    let of_runner = story.stalls.iter().filter(|stalled| stalled.concerns(&seal.name)).map(|stalled| stalled.span);
+    let Some(vantage) = &seal.vantage else { return of_runner.collect() };
     let (offset, error) = apart(seal).unwrap_or_default();
-    let own = story.vantage_stalls.iter().filter(|(name, ..)| *name == vantage.name);
+    let own = story.vantage_stalls.iter().filter(|(name, own)| *name == vantage.name && own.concerns(&seal.name));
     let ours = |span: Span| Span::new(span.lo + (-offset - error), span.hi + (error - offset));
-    let own: Vec<Span> = own.map(|(_, span, _)| ours(*span)).collect();
-    if own.is_empty() { Cow::Borrowed(stalls) } else { stalls.iter().copied().chain(own).collect() }
+    of_runner.chain(own.map(|(_, own)| ours(own.span))).collect()
 }
 
 /// What a reader should know of places that could not see.
 pub(super) fn notes(story: &Story) -> Vec<String> {
     let mut blind: BTreeMap<&str, (usize, i64)> = BTreeMap::new();
-    for (name, span, _) in &story.vantage_stalls {
+    for (name, stalled) in &story.vantage_stalls {
         let sum = blind.entry(name).or_default();
-        *sum = (sum.0 + 1, sum.1.saturating_add(span.width()));
+        *sum = (sum.0 + 1, sum.1.saturating_add(stalled.span.width()));
     }
     let told = |(name, (times, width)): (&str, (usize, i64))| {
         let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };

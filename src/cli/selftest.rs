@@ -123,7 +123,7 @@ impl Work {
 
 /// Runs a drill and judges it by what it left in its folder, as any other program would.
 fn one(drill: &Drill, home: &Path) -> Result<Judged, RigError> {
-    let ran = drill.run(&Host { program: None, home: home.to_path_buf(), beside: None })?;
+    let ran = drill.run(&Host { program: None, home: home.to_path_buf(), beside: None, variables: Vec::new() })?;
     let broken = |why: String| Judged { broken: vec![why], ..Judged::default() };
     let Some(folder) = &ran.folder else { return Ok(broken(format!("it left no record: {}", ran.said.trim()))) };
     let report = std::fs::read_to_string(folder.join("report.json")).ok();

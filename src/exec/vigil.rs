@@ -1,6 +1,7 @@
 //! Does the runner itself keep running? A thread wakes a hundred times a second and looks how late it is. What no
 //! schedule sees, because nothing was due in it, is seen here: a signal that stopped the process, a frozen cgroup, a quota
-//! that is used up, a machine that is paused or has no processor left. Recording it is `watch`'s business.
+//! that is used up, a machine that is paused or has no processor left. Recording it is the business of `watch`, and
+//! of a vantage.
 
 use crate::adapters::host;
 use crate::clock::Clock;
@@ -19,10 +20,14 @@ const LOOK: u32 = 50;
 /// Spans that wait to be recorded; a runner that is kept from running so often records the longest part of it.
 const WAITING: usize = 64;
 
+/// A runner that was kept from running more often has filled its journal with that.
+const MOST: u32 = 2_000;
+
 /// A watch that ends when this is dropped.
 pub(super) struct Vigil {
     stop: Arc<AtomicBool>,
     spans: mpsc::Receiver<(Span, StallCause)>,
+    told: u32,
 }
 
 impl Vigil {
@@ -39,13 +44,16 @@ impl Vigil {
             };
             let _without = std::thread::Builder::new().name("vigil".to_owned()).spawn(watch);
         }
-        Self { stop, spans }
+        Self { stop, spans, told: 0 }
     }
 
-    /// The next span in which the runner was kept from running; never, if there is none.
+    /// The next span in which this process was kept from running; never, if there is none, or after very many.
     pub async fn next(&mut self) -> (Span, StallCause) {
-        match self.spans.recv().await {
-            Some(seen) => seen,
+        match if self.told < MOST { self.spans.recv().await } else { None } {
+            Some(seen) => {
+                self.told += 1;
+                seen
+            }
             None => std::future::pending().await,
         }
     }

@@ -19,8 +19,6 @@ const DEADLINE_EVERY: Duration = Duration::from_millis(50);
 /// A smaller change of one clock against another is how clocks are kept right.
 const STEP: i64 = 50_000_000;
 const READINGS: u32 = 5;
-/// A runner that was kept from running more often has filled its journal with that.
-const STALLS: u32 = 2_000;
 const SWITCH_EVERY: Duration = Duration::from_millis(200);
 
 /// How the clocks of this machine stand to one another.
@@ -157,7 +155,7 @@ impl Drill<'_> {
             self.every(CLOCK_EVERY).await;
             let now = Clocks::read(&self.world.clock);
             if let Some(cause) = now.changed(last) {
-                self.note(What::Stall { span: Span::new(last.mono, now.mono), cause });
+                self.note(What::Stall { span: Span::new(last.mono, now.mono), cause, workload: None });
             }
             last = now;
         }
@@ -166,9 +164,9 @@ impl Drill<'_> {
     /// A runner that was stopped, or got no processor: that time is neither up nor down.
     async fn kept_from_running(&self) {
         let mut vigil = Vigil::begin(&self.world.clock);
-        for _ in 0..STALLS {
+        loop {
             let (span, cause) = vigil.next().await;
-            self.note(What::Stall { span, cause });
+            self.note(What::Stall { span, cause, workload: None });
         }
     }
 

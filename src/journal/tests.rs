@@ -129,6 +129,20 @@ fn a_record_comes_back() {
 }
 
 #[test]
+fn a_stall_of_a_record_that_names_no_workload_is_of_all_of_them() {
+    let old = r#"{"stall":{"span":{"lo":1,"hi":2},"cause":"schedule"}}"#;
+    let of = |workload: Option<&str>| What::Stall {
+        span: span(),
+        cause: StallCause::Schedule,
+        workload: workload.map(Into::into),
+    };
+    assert_eq!(serde_json::from_str::<What>(old).unwrap(), of(None));
+    assert_eq!(serde_json::to_string(&of(None)).unwrap(), old, "an older reader understands it");
+    let named = serde_json::to_string(&of(Some("orders"))).unwrap();
+    assert_eq!(serde_json::from_str::<What>(&named).unwrap(), of(Some("orders")));
+}
+
+#[test]
 fn cut_at_every_offset_the_whole_lines_remain() {
     let dir = tempfile::tempdir().unwrap();
     let events = write(dir.path(), story());

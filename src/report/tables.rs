@@ -6,7 +6,7 @@ use crate::analysis::{
     WorkloadResult,
 };
 use crate::event::{StallCause, StepOutcome};
-use crate::model::{Interval, Verdict};
+use crate::model::{Interval, Verdict, WorkloadName};
 
 /// What a cell says beside its text; never the only carrier of a meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -484,20 +484,23 @@ pub fn outages(a: &Analysis) -> Table {
     Table::new("Outages", &columns, rows.collect())
 }
 
-/// Why and for how long the runner could not see: a sum for each cause, because a busy machine stalls hundreds of times.
+/// Why and for how long the runner could not see: a sum for each cause and workload, because a busy machine stalls
+/// hundreds of times.
 #[must_use]
 pub fn stalls(a: &Analysis) -> Table {
-    let mut causes: Vec<StallCause> = Vec::new();
+    let mut causes: Vec<(StallCause, Option<&WorkloadName>)> = Vec::new();
     for stall in &a.stalls {
-        if !causes.contains(&stall.cause) {
-            causes.push(stall.cause);
+        let cause = (stall.cause, stall.workload.as_ref());
+        if !causes.contains(&cause) {
+            causes.push(cause);
         }
     }
-    let rows = causes.into_iter().map(|cause| {
-        let of_cause = || a.stalls.iter().filter(|s| s.cause == cause);
+    let rows = causes.into_iter().map(|(cause, workload)| {
+        let of_cause = || a.stalls.iter().filter(|s| s.cause == cause && s.workload.as_ref() == workload);
         let lengths = || of_cause().map(|s| s.to - s.from);
         vec![
             words::stall(cause).into(),
+            workload.map_or("all", WorkloadName::as_str).into(),
             words::count(of_cause().count() as u64).into(),
             words::duration(lengths().max().unwrap_or(0)).into(),
             words::duration(covered(of_cause().map(|s| (s.from, s.to)))).into(),
@@ -505,8 +508,15 @@ pub fn stalls(a: &Analysis) -> Table {
             words::duration(of_cause().map(|s| s.to).max().unwrap_or(0)).into(),
         ]
     });
-    let columns =
-        [("because", Left), ("times", Right), ("longest", Right), ("in all", Right), ("first", Right), ("last", Right)];
+    let columns = [
+        ("because", Left),
+        ("workload", Left),
+        ("times", Right),
+        ("longest", Right),
+        ("in all", Right),
+        ("first", Right),
+        ("last", Right),
+    ];
     Table::new("The runner could not see", &columns, rows.collect())
 }
 

@@ -1,13 +1,14 @@
 //! A drill against a rig: its playbook, the rig beside it, and the real binary that runs it, as a user would run it.
 
 use super::judge::{Client, Op, Role};
+use super::names::NAME;
 use super::script::{Play, Script};
 use super::store::Lies;
 use super::truth::Truth;
 use super::{RigError, log, program};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -20,6 +21,15 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// Visits a second of the probe that a ledger brings along.
 const PROBE: u32 = 50;
 
+/// How a visitor speaks to the rig.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// Over HTTP/1.1.
+    Http,
+    /// In a plain line over TCP.
+    Tcp,
+}
+
 /// A workload of visits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Visitor {
@@ -29,6 +39,37 @@ pub struct Visitor {
     pub rate: u32,
     /// `fresh` or `pooled`.
     pub client: &'static str,
+    /// How it speaks.
+    pub over: Over,
+}
+
+impl Visitor {
+    /// The workload in a playbook. Where the service moves, its name is looked up for each connection.
+    fn workload(&self, listen: SocketAddr, found: Found) -> String {
+        let Self { name, rate, client, .. } = self;
+        let timeout = TIMEOUT.as_millis();
+        let (place, resolver) = match found {
+            Found::Address => (listen.to_string(), String::new()),
+            Found::Name => (format!("{NAME}:{}", listen.port()), format!("resolver: \"{listen}\", ")),
+        };
+        let what = match self.over {
+            Over::Http => format!(
+                "http: {{url: \"http://{place}/visit/{name}?nonce={{nonce}}\", expect: {{status: 200, body: {{contains: \
+                 \"nonce {{nonce}}<\"}}}}"
+            ),
+            Over::Tcp => format!(
+                "tcp: {{address: \"{place}\", send: \"visit {name} {{nonce}}\\n\", expect: \"nonce {{nonce}}<\""
+            ),
+        };
+        format!("{what}, {resolver}rate: {rate}/s, client: {client}, timeout: {timeout}ms}}")
+    }
+}
+
+/// How visitors find the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Address,
+    Name,
 }
 
 /// What is drilled, and by whom.
@@ -59,6 +100,8 @@ pub struct Host {
     pub home: PathBuf,
     /// Called beside the drill with the runner's pid and the rig's folder, for whoever wants to disturb it.
     pub beside: Option<fn(u32, &Path)>,
+    /// Variables of the runner's environment, which the rig does not have.
+    pub variables: Vec<(&'static str, PathBuf)>,
 }
 
 /// A drill that has run.
@@ -95,14 +138,11 @@ impl Drill {
                 promised(if self.lies.refuse() { 90 } else { 100 })
             );
         }
-        for Visitor { name, rate, client } in &self.visitors {
-            let _infallible = writeln!(
-                text,
-                "  {name}:\n    http: {{url: \"http://{listen}/visit/{name}?nonce={{nonce}}\", expect: {{status: 200, \
-                 body: {{contains: \"nonce {{nonce}}<\"}}}}, rate: {rate}/s, client: {client}, timeout: {timeout}ms}}\n    \
-                 service: {}",
-                promised(100)
-            );
+        let moves = self.script.0.iter().any(|spell| spell.play == Play::Moves);
+        let found = if moves { Found::Name } else { Found::Address };
+        for visitor in &self.visitors {
+            let (name, what) = (visitor.name, visitor.workload(listen, found));
+            let _infallible = writeln!(text, "  {name}:\n    {what}\n    service: {}", promised(100));
         }
         let within = self.script.lasting().as_secs() + 10;
         let _infallible = write!(
@@ -146,6 +186,7 @@ restore:
         std::fs::write(&book, text).map_err(|cause| RigError::file("cannot write", &book, cause))?;
         let reports = host.home.join("reports");
         let runner = Command::new(&binary)
+            .envs(host.variables.iter().cloned())
             .arg("run")
             .arg(&book)
             .arg("--reports")
@@ -251,7 +292,7 @@ impl Drop for Rig {
     }
 }
 
-/// A port that nobody has, below the range that the system hands out by itself: one that is closed for a while must not
+/// A port that nobody has, at neither address nor for names, below the range that the system hands out by itself: one that is closed for a while must not
 /// become somebody's own.
 fn free() -> Result<SocketAddr, RigError> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -259,10 +300,11 @@ fn free() -> Result<SocketAddr, RigError> {
     let mut last = std::io::Error::from(std::io::ErrorKind::AddrInUse);
     for _ in 0..TRIES {
         let port = 24_000 + (own + NEXT.fetch_add(1, Ordering::Relaxed)) % 8_000;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        match TcpListener::bind(address) {
-            Ok(_) => return Ok(address),
-            Err(cause) => last = cause,
+        let [address, other] = [1, 2].map(|host| SocketAddr::from(([127, 0, 0, host], port)));
+        let taken = (TcpListener::bind(address), TcpListener::bind(other), UdpSocket::bind(address));
+        match taken {
+            (Ok(_), Ok(_), Ok(_)) => return Ok(address),
+            (Err(cause), ..) | (_, Err(cause), _) | (.., Err(cause)) => last = cause,
         }
     }
     Err(RigError::System("find a free port", last))

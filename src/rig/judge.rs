@@ -189,9 +189,11 @@ pub fn nanos(value: &Value) -> Option<i64> {
     value.as_f64().map(|s| (s * 1e9).round() as i64)
 }
 
-/// When the runner says that it could not see, on CLOCK_MONOTONIC, in order and apart; intervals widen by it.
-fn blind(report: &Value, zero: i64) -> Vec<(i64, i64)> {
+/// When the runner says that it could not see, on CLOCK_MONOTONIC, in order and apart: all of it, or what `concerned`
+/// says of the workload that is named.
+fn blind(report: &Value, zero: i64, concerned: impl Fn(&str) -> bool) -> Vec<(i64, i64)> {
     let stalls = report["stalls"].as_array().into_iter().flatten();
+    let stalls = stalls.filter(|stall| stall["workload"].as_str().is_none_or(&concerned));
     let mut spans: Vec<(i64, i64)> =
         stalls.filter_map(|stall| Some((nanos(&stall["from"])? + zero, nanos(&stall["to"])? + zero))).collect();
     spans.sort_unstable();
@@ -208,8 +210,7 @@ fn blind(report: &Value, zero: i64) -> Vec<(i64, i64)> {
 /// Holds everything against the truth. `zero` is CLOCK_MONOTONIC of the report's moment zero.
 #[must_use]
 pub fn judge(truth: &Truth, report: &Value, zero: i64, clients: &[Client]) -> Judged {
-    let blind = blind(report, zero);
-    let stalled = blind.iter().map(|(from, to)| to - from).sum();
+    let stalled = blind(report, zero, |_| true).iter().map(|(from, to)| to - from).sum();
     let mut judged = Judged { stalled, ..Judged::default() };
     if !truth.whole {
         judged.broken.push("the rig's own logs have no end".to_owned());
@@ -229,6 +230,9 @@ pub fn judge(truth: &Truth, report: &Value, zero: i64, clients: &[Client]) -> Ju
     };
     for client in clients {
         if client.role != Role::Books {
+            // A ledger's probe is a view of it, too.
+            let own = |of: &str| of == client.name || report["workloads"][of]["probe_of"] == client.name.as_str();
+            let blind = blind(report, zero, own);
             times::judge(&times::Case::of(truth, report, (fault.width(), &blind), client), &mut judged);
         }
         stamps::judge(truth, client, &mut judged);

@@ -1,15 +1,20 @@
-//! The known outages: every way to be away, from a millisecond to seconds, and every lie of a store. The first dozen
-//! holds one of each kind, so that whoever has little time has seen most. Pure.
+//! The known outages: every way to be away, from a millisecond to seconds, and every lie of a store. The first fourteen
+//! hold one of each kind, so that whoever has little time has seen most. Pure.
 
-use super::drill::{Drill, Visitor};
+use super::drill::{Drill, Over, Visitor};
 use super::script::{Play, Script, Spell};
 use super::store::Lies;
 use std::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
-const SLOWLY: Visitor = Visitor { name: "slowly", rate: 20, client: "fresh" };
-const PAGE: Visitor = Visitor { name: "page", rate: 100, client: "fresh" };
-const KEPT: Visitor = Visitor { name: "kept", rate: 250, client: "pooled" };
+const SLOWLY: Visitor = Visitor { name: "slowly", rate: 20, client: "fresh", over: Over::Http };
+const PAGE: Visitor = Visitor { name: "page", rate: 100, client: "fresh", over: Over::Http };
+const KEPT: Visitor = Visitor { name: "kept", rate: 250, client: "pooled", over: Over::Http };
+const TALK: Visitor = Visitor { name: "talk", rate: 100, client: "fresh", over: Over::Tcp };
+const LINE: Visitor = Visitor { name: "line", rate: 250, client: "pooled", over: Over::Tcp };
+
+/// Of a hundred drills, this one lasts a minute.
+const LONG: usize = 62;
 
 fn drill(name: &str, spells: &[(Play, u32)]) -> Drill {
     let spell = |(play, millis): &(Play, u32)| Spell { play: *play, lasting: *millis * MS };
@@ -28,10 +33,20 @@ fn ledger(name: &str, spell: (Play, u32), lies: Lies) -> Drill {
     Drill { lies, writes: 150, visitors: vec![PAGE], ..drill(name, &[spell]) }
 }
 
+/// Plain TCP beside HTTP.
+fn talk(name: &str, spells: &[(Play, u32)]) -> Drill {
+    Drill { visitors: vec![SLOWLY, TALK, LINE], ..drill(name, spells) }
+}
+
+/// Plain TCP, HTTP and a ledger side by side.
+fn all_sorts(name: &str, spell: (Play, u32)) -> Drill {
+    Drill { visitors: vec![PAGE, TALK, LINE], ..ledger(name, spell, Lies::default()) }
+}
+
 /// All of them.
 #[must_use]
 pub fn known() -> Vec<Drill> {
-    use Play::{BlackHole, Closed, Errors, Freeze, HalfOpen, Refuse, Router, Slow, Up};
+    use Play::{BlackHole, Closed, Errors, Freeze, HalfOpen, Moves, Refuse, Router, Slow, Up};
     let none = Lies::default();
     let mut all = vec![
         drill("refuse-150ms", &[(Refuse, 150)]),
@@ -45,6 +60,8 @@ pub fn known() -> Vec<Drill> {
         drill("errors-third", &[(Errors(3), 900)]),
         drill("half-open", &[(HalfOpen, 800)]),
         drill("router-keeps-the-dead", &[(Router, 700)]),
+        drill("name-moves-350ms", &[(Moves, 350)]),
+        all_sorts("all-sorts-closed", (Closed, 450)),
         drill("closed-5ms", &[(Closed, 5)]),
         ledger("books-made-up", (Refuse, 200), Lies { phantoms: 50, resurrects: 70, stale: 5, ..none }),
         drill("refuse-1ms", &[(Refuse, 1)]),
@@ -68,6 +85,12 @@ pub fn known() -> Vec<Drill> {
         drill("freeze-2500ms", &[(Freeze, 2_500)]),
         ledger("books-kept", (Refuse, 300), none),
         drill("twice", &[(Refuse, 300), (Up, 4_000), (Refuse, 300)]),
+        drill("name-moves-there-and-back", &[(Moves, 300), (Up, 400), (Moves, 1_200)]),
+        talk("talk-refused-150ms", &[(Refuse, 150)]),
+        talk("talk-flapping", &[(Freeze, 500), (Up, 500), (BlackHole, 300), (Up, 400), (Slow(400), 500)]),
+        talk("talk-name-moves", &[(Moves, 500)]),
+        all_sorts("all-sorts-frozen", (Freeze, 800)),
+        drill("refuse-60s", &[(Refuse, 60_000)]),
     ];
     // Other rates for some, so that no result hangs on one period.
     for drill in all.iter_mut().skip(1).step_by(3) {
@@ -76,20 +99,47 @@ pub fn known() -> Vec<Drill> {
     all
 }
 
-/// Drill `number` of as many as one likes: any way to be away, any length from 1 ms to a minute, the long ones rarely.
+/// Drill `number` of as many as one likes: any way to be away, any length from 1 ms to a minute, which is one of a hundred.
 #[must_use]
 pub fn endless(number: usize) -> Drill {
     let mut all = known();
     let (count, round) = (all.len(), number / all.len());
     let mut drill = all.swap_remove(number % count);
     if round > 0 && drill.writes == 0 {
-        let play = [Play::Refuse, Play::Closed, Play::Freeze, Play::BlackHole][round % 4];
-        let millis = [1, 3, 10, 30, 90, 250, 700, 1_800, 4_000, 9_000, 60_000][(number * 7 + round) % 11];
-        let millis = if millis == 60_000 && !number.is_multiple_of(40) { 1_200 } else { millis };
+        let plays = [Play::Refuse, Play::Closed, Play::Freeze, Play::BlackHole, Play::Moves];
+        let millis = [1, 3, 10, 30, 90, 250, 700, 1_200, 1_800, 4_000, 9_000][(number * 7 + round) % 11];
+        let long = number % 100 == LONG;
+        let (play, millis) = if long { (plays[number / 100 % 5], 60_000) } else { (plays[round % 5], millis) };
         drill.script = Script(vec![Spell { play, lasting: millis * MS }]);
         drill.name = format!("known-{number}-{}-{millis}ms", play.word());
     } else {
         drill.name = format!("{}-{number}", drill.name);
     }
     drill
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_as_one_likes_hold_every_kind_and_length() {
+        let all: Vec<Drill> = (0..500).map(endless).collect();
+        let of = |fits: &dyn Fn(&Spell) -> bool| all.iter().filter(|drill| drill.script.0.iter().any(fits)).count();
+        let minute = |spell: &Spell| spell.lasting == 60_000 * MS;
+        let kinds: std::collections::HashSet<Play> = all
+            .iter()
+            .flat_map(|drill| &drill.script.0)
+            .filter(|spell| minute(spell))
+            .map(|spell| spell.play)
+            .collect();
+        assert!(kinds.len() >= 4 && (5..=8).contains(&of(&minute)), "{kinds:?}, {}", of(&minute));
+        assert!(of(&|spell| spell.lasting == MS) > 10);
+        assert!(of(&|spell| spell.play == Play::Moves) > 40);
+        let talks = |drill: &&Drill| drill.visitors.iter().any(|visitor| visitor.over == Over::Tcp);
+        assert!(all.iter().filter(talks).count() > 40);
+        // A ledger has an address, and no name that could lead elsewhere.
+        let moves = |drill: &&Drill| drill.script.0.iter().any(|spell| spell.play == Play::Moves);
+        assert_eq!(all.iter().filter(moves).filter(|drill| drill.writes > 0).count(), 0);
+    }
 }

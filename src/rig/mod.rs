@@ -9,7 +9,12 @@
 //! # What the server speaks
 //!
 //! HTTP/1.1 on 127.0.0.1. `GET /visit/NAME?nonce=N` and `GET /?nonce=N` are answered with a page that holds N; the
-//! ledger's requests are those of the embedded staging (see [`crate::staging`]).
+//! ledger's requests are those of the embedded staging (see [`crate::staging`]). On the same port, whoever says the line
+//! `visit NAME N` gets the page without HTTP; who is refused is told so and hung up on.
+//!
+//! Its name server is on the UDP port of the same number. It knows `rig.test`, which leads to where the service is, and
+//! `moves` is a name whose old address is dead: when the spell ends, the service is at the next address of the loopback
+//! network, and the name leads there.
 //!
 //! # Files in its directory
 //!
@@ -22,6 +27,7 @@ mod drill;
 pub mod judge;
 mod known;
 pub mod log;
+mod names;
 mod script;
 mod server;
 mod store;
@@ -29,7 +35,7 @@ pub mod table;
 pub mod truth;
 
 pub use control::{RigSettings, run};
-pub use drill::{Drill, Host, Ran, Visitor};
+pub use drill::{Drill, Host, Over, Ran, Visitor};
 pub use known::{endless, known};
 pub use script::{Play, Script, ScriptError, Spell};
 pub use server::{ServerSettings, serve};

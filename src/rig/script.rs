@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// What the service does to those who ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Play {
     /// Answers.
@@ -27,6 +27,8 @@ pub enum Play {
     Errors(u32),
     /// A router that keeps a dead backend of two: every second connection is reset once its request was read.
     Router,
+    /// Its address is dead, and the name still leads there; when this ends, the name leads to another one, which works.
+    Moves,
 }
 
 impl Play {
@@ -43,6 +45,7 @@ impl Play {
             Self::Slow(_) => "slow",
             Self::Errors(_) => "errors",
             Self::Router => "router",
+            Self::Moves => "moves",
         }
     }
 }
@@ -89,6 +92,7 @@ impl FromStr for Spell {
             ("black-hole", None) => Play::BlackHole,
             ("half-open", None) => Play::HalfOpen,
             ("router", None) => Play::Router,
+            ("moves", None) => Play::Moves,
             ("slow", Some(millis)) => Play::Slow(millis),
             ("errors", Some(every)) if every > 0 => Play::Errors(every),
             _ => return Err(wrong()),
@@ -144,12 +148,13 @@ mod tests {
 
     #[test]
     fn a_script_is_read_as_it_is_written() {
-        let text = "refuse:200ms,up:1s,slow/300:1500us,errors/3:2s,freeze:1ms,half-open:1s,router:1s,closed:2s";
+        let text =
+            "refuse:200ms,up:1s,slow/300:1500us,errors/3:2s,freeze:1ms,half-open:1s,router:1s,closed:2s,moves:1s";
         let script: Script = text.parse().unwrap();
-        assert_eq!(script.0.len(), 8);
+        assert_eq!(script.0.len(), 9);
         assert_eq!(script.0[2], Spell { play: Play::Slow(300), lasting: Duration::from_micros(1500) });
         assert_eq!(script.to_string().parse(), Ok(script.clone()));
-        assert_eq!(script.lasting(), Duration::from_micros(7_202_500));
+        assert_eq!(script.lasting(), Duration::from_micros(8_202_500));
     }
 
     #[test]

@@ -3,16 +3,17 @@
 
 use super::connection::{Connection, Request};
 use super::log::{Fact, Fate, Lie, Log, now};
+use super::names::answer;
 use super::script::Play;
 use super::store::{Lies, Name, Store};
 use super::{RigError, told_to_end};
 use crate::clock::Clock;
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 
 /// The log reaches the disk at least so often.
@@ -25,7 +26,7 @@ const LATE: Duration = Duration::from_secs(5);
 pub struct ServerSettings {
     /// Where its log is.
     pub dir: PathBuf,
-    /// Where it listens.
+    /// Where it listens; until it moves.
     pub listen: SocketAddr,
     /// What its store does wrong.
     pub lies: Lies,
@@ -34,9 +35,10 @@ pub struct ServerSettings {
 }
 
 struct Server {
-    settings: ServerSettings,
     log: Log,
     play: Cell<Play>,
+    /// Where it is, and where its name leads.
+    place: Cell<SocketAddr>,
     /// Requests since this play began.
     requests: Cell<u64>,
     /// Connections so far, and how many there were when this play began.
@@ -74,13 +76,15 @@ fn bind_to_parent(parent: Option<i32>) {
 async fn run(settings: ServerSettings, mut said: impl FnMut(&str)) -> Result<(), RigError> {
     let path = super::log::server(&settings.dir);
     let log = Log::create(&path).map_err(|cause| RigError::file("cannot write", &path, cause))?;
-    let mut listener = Some(bind(settings.listen).await?);
+    let address = settings.listen;
+    let mut listener = Some(bind(address).await?);
+    let names = UdpSocket::bind(address).await.map_err(|cause| RigError::Listen { address, cause })?;
     log.note(&Fact::Started { t: now(), pid: std::process::id() });
     let server = Rc::new(Server {
         store: RefCell::new(Store::new(settings.lies)),
-        settings,
         log,
         play: Cell::new(Play::Up),
+        place: Cell::new(address),
         requests: Cell::default(),
         connections: Cell::default(),
         before: Cell::default(),
@@ -102,6 +106,7 @@ async fn run(settings: ServerSettings, mut said: impl FnMut(&str)) -> Result<(),
             }
             () = &mut end => break,
             stream = accept(listener.as_ref()) => server.connected(stream),
+            () = server.tell_where(&names) => {}
             _ = flush.tick() => server.log.flush(),
         }
     }
@@ -112,6 +117,12 @@ async fn run(settings: ServerSettings, mut said: impl FnMut(&str)) -> Result<(),
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, RigError> {
     TcpListener::bind(address).await.map_err(|cause| RigError::Listen { address, cause })
+}
+
+/// 127.0.0.1 and 127.0.0.2 take turns.
+fn next(place: SocketAddr) -> SocketAddr {
+    let other = if place.ip() == Ipv4Addr::LOCALHOST { Ipv4Addr::new(127, 0, 0, 2) } else { Ipv4Addr::LOCALHOST };
+    SocketAddr::from((other, place.port()))
 }
 
 async fn accept(listener: Option<&TcpListener>) -> tokio::net::TcpStream {
@@ -128,12 +139,15 @@ async fn accept(listener: Option<&TcpListener>) -> tokio::net::TcpStream {
 impl Server {
     async fn begin(&self, play: Play, listener: &mut Option<TcpListener>) -> Result<(), RigError> {
         let from = now();
-        if play == Play::Closed {
+        let moved = self.play.get() == Play::Moves && play != Play::Moves;
+        let place = if moved { next(self.place.get()) } else { self.place.get() };
+        if matches!(play, Play::Closed | Play::Moves) {
             *listener = None;
             self.cut.send_modify(|n| *n += 1);
         } else if listener.is_none() {
-            *listener = Some(bind(self.settings.listen).await?);
+            *listener = Some(bind(place).await?);
         }
+        self.place.set(place);
         self.play.set(play);
         self.requests.set(0);
         self.before.set(self.connections.get());
@@ -145,6 +159,17 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    /// Answers one question about its name.
+    async fn tell_where(&self, names: &UdpSocket) {
+        let mut question = [0; 512];
+        let Ok((length, from)) = names.recv_from(&mut question).await else { return };
+        let SocketAddr::V4(place) = self.place.get() else { return };
+        if let Some(answer) = answer(&question[..length], *place.ip()) {
+            // Who does not get it asks again, or gives up.
+            let _lost = names.try_send_to(&answer, from);
+        }
     }
 
     fn lied(&self, lie: Lie, (run, writer, seq): Name) {
@@ -192,6 +217,9 @@ impl Server {
                 Decision::Refuse => {
                     self.unanswered(&request, t, Fate::Refused);
                     connection.answer(503, "x-blackstart-outcome: fail\r\n", b"refused").await?;
+                    if connection.ends_refused() {
+                        return Ok(());
+                    }
                 }
                 Decision::Swallow => {
                     self.unanswered(&request, t, Fate::Swallowed);
@@ -213,7 +241,7 @@ impl Server {
         match self.play.get() {
             Play::Up | Play::Freeze => Decision::Answer(Duration::ZERO),
             Play::Refuse => Decision::Refuse,
-            Play::Closed => Decision::Cut,
+            Play::Closed | Play::Moves => Decision::Cut,
             Play::BlackHole => Decision::Swallow,
             Play::HalfOpen if connection < self.before.get() => Decision::Swallow,
             Play::HalfOpen => Decision::Answer(Duration::ZERO),

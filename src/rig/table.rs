@@ -138,6 +138,27 @@ impl Table {
         text
     }
 
+    /// All of it in one line, for a record of what was found when.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let (inside, all) = self.coverage();
+        let sum = |of: fn(&Row) -> usize| self.rows.values().map(of).sum::<usize>();
+        let (widths, usual, within) = (sum(|row| row.widths.len()), sum(|row| row.usual), sum(|row| row.within));
+        format!(
+            "{} drills, {inside} of {all} truths inside; of {widths} intervals {usual} as narrow as the usual service time \
+             explains and {} wider than they may be; {} complaints; in {} drills the runner could not see for a while \
+             ({}); lateness p50 {}, p99 {}, max {}",
+            self.runs,
+            widths - within,
+            self.complaints.len(),
+            self.blind,
+            time(self.stalled),
+            time(at(&self.gaps.late, 50)),
+            time(at(&self.gaps.late, 99)),
+            time(at(&self.gaps.late, 100))
+        )
+    }
+
     /// What the runner itself costs: how late it sent, and what lies between its stamps and the rig's.
     #[must_use]
     pub fn overhead(&self) -> String {
@@ -232,6 +253,12 @@ mod tests {
         );
         assert!(table.overhead().contains("50.0 µs") && table.overhead().contains("100.0 µs"), "{}", table.overhead());
         assert_eq!(table.coverage(), (2, 3));
+        assert_eq!(
+            table.line(),
+            "3 drills, 2 of 3 truths inside; of 3 intervals 2 as narrow as the usual service time explains and 0 wider \
+             than they may be; 1 complaints; in 0 drills the runner could not see for a while (0 ns); lateness p50 50.0 µs, \
+             p99 99.0 µs, max 100.0 µs"
+        );
         assert!(table.complaints[0].contains("run: page: first restored"), "{:?}", table.complaints);
     }
 }

@@ -157,7 +157,7 @@ impl Truth {
         let mut away: Vec<Away> = Vec::new();
         for spell in &self.spells {
             let waits = match spell.play {
-                Play::Refuse | Play::Closed => false,
+                Play::Refuse | Play::Closed | Play::Moves => false,
                 Play::Freeze | Play::BlackHole => true,
                 Play::Slow(millis) if i64::from(millis) * 1_000_000 > deadline => true,
                 _ => continue,

@@ -63,7 +63,12 @@ pub fn fail() -> Analysis {
     page.downtime = ms(23_180, 23_220, 23_260);
     page.operations.late = 14;
     page.operations.ok -= 14;
-    a.stalls = vec![StallResult { from: 41_900 * MS, to: 42_300 * MS, cause: StallCause::Schedule }];
+    let stall = |from, to, workload| StallResult { from, to, cause: StallCause::Schedule, workload };
+    a.stalls = vec![
+        stall(41_900 * MS, 42_300 * MS, None),
+        stall(44_100 * MS, 44_200 * MS, Some("page".into())),
+        stall(45_100 * MS, 45_150 * MS, Some("page".into())),
+    ];
     a.sites = sites();
     a.fingerprints = fingerprints();
     a.reasons = vec![

@@ -83,7 +83,7 @@ pub fn record(setup: &Setup, ops: Vec<OpRecord>) -> Record {
         ),
     ];
     let stall = |(lo, hi): &(i64, i64)| {
-        event(*hi, What::Stall { span: Span::new(Mono(*lo), Mono(*hi)), cause: StallCause::Schedule })
+        event(*hi, What::Stall { span: Span::new(Mono(*lo), Mono(*hi)), cause: StallCause::Schedule, workload: None })
     };
     events.extend(setup.stalls.iter().map(stall));
     let by = HealCause::Unwind;

@@ -41,6 +41,8 @@ struct Scenario {
 }
 
 const STABLE: i64 = S;
+/// One of so many outages lasts a minute.
+const LONG: u64 = 450;
 
 fn scenario(seed: u64) -> Scenario {
     let mut rng = Rng::new(seed ^ 0x0072_6967);
@@ -53,6 +55,8 @@ fn scenario(seed: u64) -> Scenario {
     let mut from = S + within(0, 200 * MS);
     let start = from;
     let count = [1, 1, 1, 2, 3][within(0, 4) as usize];
+    let long = seed.is_multiple_of(LONG);
+    let count = if long { 1 } else { count };
     for _ in 0..count {
         let play = match within(0, 4) {
             0 => Play::Refuse,
@@ -66,7 +70,7 @@ fn scenario(seed: u64) -> Scenario {
         let visible = 4 * period + slowest + if waits { deadline } else { 0 };
         let shortest = if count == 1 { MS } else { visible };
         let most = if within(0, 9) == 0 { 3 * S } else { 500 * MS };
-        let to = from + shortest + within(0, most);
+        let to = from + if long { 60 * S } else { shortest + within(0, most) };
         spells.push((from, to, play));
         // What is due before a freeze ends waits for its answer, and what is swallowed is known only at its time-out.
         from = to + 4 * period + 2 * slowest + within(0, 400 * MS);

@@ -1,8 +1,10 @@
 //! Known outages: real drills against the rig that plays them, several side by side, each held against the rig's own
 //! log. What is printed is coverage (how often the truth lies inside) and width.
 //!
-//! `BLACKSTART_SOAK=1` runs 500 instead, `BLACKSTART_RIG_ONLY=NAME,NAME` only those, `BLACKSTART_RIG_RUNS=N` so many.
+//! `BLACKSTART_SOAK=1` runs 500 instead, `BLACKSTART_RIG_ONLY=NAME,NAME` only those, `BLACKSTART_RIG_RUNS=N` so many,
+//! `BLACKSTART_RIG_BESIDE=N` so many at a time. The last line that it prints can be pasted into `docs/timing.md`.
 
+use super::clocks;
 use super::seeded::{BUGS, BUGS_IN_STAMPS};
 use super::support::{binary, parallel};
 use blackstart::analysis::{Record, analyze};
@@ -12,8 +14,28 @@ use blackstart::rig::judge::{Judged, Op, judge};
 use blackstart::rig::table::Table;
 use blackstart::rig::{Drill, Host, Ran, endless, known};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Beyond so many drills it is a soak.
+const FEW: usize = 100;
+
+/// How many run at a time. They mostly wait; two processors carry six of them without being late.
+fn beside(drills: usize) -> usize {
+    let told = std::env::var("BLACKSTART_RIG_BESIDE").ok().and_then(|n| n.parse().ok());
+    told.unwrap_or(if drills > FEW { 6 } else { 4 })
+}
+
+/// When and where, for the line that is kept.
+fn occasion(beside: usize, began: Instant) -> String {
+    let build = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: Vec<&str> = load.split(' ').take(3).collect();
+    let (date, took) = (chrono::Utc::now().format("%-d %B %Y"), began.elapsed().as_secs());
+    format!("{date}, {build} build, {cores} cores, {beside} at a time, {took} s, load average {}", load.join(" "))
+}
 
 fn chosen() -> Vec<Drill> {
     let read = |name: &str| std::env::var(name).ok();
@@ -21,10 +43,13 @@ fn chosen() -> Vec<Drill> {
         return known().into_iter().filter(|d| names.split(',').any(|name| name == d.name)).collect();
     }
     let runs = read("BLACKSTART_RIG_RUNS").and_then(|n| n.parse().ok());
-    match runs.or_else(|| read("BLACKSTART_SOAK").map(|_| 500)) {
+    let mut drills: Vec<Drill> = match runs.or_else(|| read("BLACKSTART_SOAK").map(|_| 500)) {
         Some(runs) => (0..runs).map(endless).collect(),
         None => known(),
-    }
+    };
+    // The long ones first: they run beside all the others.
+    drills.sort_by_key(|drill| drill.script.lasting() < Duration::from_secs(30));
+    drills
 }
 
 /// A drill that has run, with all that is needed to judge it again.
@@ -36,19 +61,36 @@ pub struct Known {
     _home: tempfile::TempDir,
 }
 
-fn run(drill: Drill) -> Known {
-    run_beside(drill, None)
+fn run(drill: Drill, setting: Setting) -> Result<Known, String> {
+    let home = tempfile::tempdir().unwrap();
+    let variables = setting.clocks.map(|library| clocks::variables(&library, home.path())).unwrap_or_default();
+    let host = Host { program: Some(binary()), home: home.path().to_path_buf(), beside: setting.beside, variables };
+    let ran = drill.run(&host).map_err(|e| e.to_string())?;
+    let folder = ran.folder.clone().ok_or_else(|| format!("no run: {}", ran.said))?;
+    let report = std::fs::read_to_string(folder.join("report.json")).map_err(|e| format!("{e}: {}", ran.said))?;
+    let report = serde_json::from_str(&report).map_err(|e| e.to_string())?;
+    let record = super::drill::record(&folder);
+    Ok(Known { drill, ran, record, report, _home: home })
+}
+
+/// What is done to a runner.
+#[derive(Default)]
+pub struct Setting {
+    /// Called beside it with its pid and the rig's folder.
+    pub beside: Option<fn(u32, &Path)>,
+    /// The library that moves its clocks.
+    pub clocks: Option<PathBuf>,
+}
+
+/// Runs it while something is done to the runner.
+pub fn run_in(drill: Drill, setting: Setting) -> Known {
+    let name = drill.name.clone();
+    run(drill, setting).unwrap_or_else(|why| panic!("{name}: {why}"))
 }
 
 /// Runs it while something is done to the runner, whose pid it gets.
-pub fn run_beside(drill: Drill, beside: Option<fn(u32, &Path)>) -> Known {
-    let home = tempfile::tempdir().unwrap();
-    let host = Host { program: Some(binary()), home: home.path().to_path_buf(), beside };
-    let ran = drill.run(&host).unwrap_or_else(|e| panic!("{}: {e}", drill.name));
-    let folder = ran.folder.clone().unwrap_or_else(|| panic!("{}: no run: {}", drill.name, ran.said));
-    let report = std::fs::read_to_string(folder.join("report.json")).unwrap_or_else(|e| panic!("{e}: {}", ran.said));
-    let record = super::drill::record(&folder);
-    Known { drill, ran, record, report: serde_json::from_str(&report).unwrap(), _home: home }
+pub fn run_beside(drill: Drill, beside: fn(u32, &Path)) -> Known {
+    run_in(drill, Setting { beside: Some(beside), ..Setting::default() })
 }
 
 /// The operations that decide: a ledger's writes, anybody else's visits.
@@ -84,9 +126,18 @@ impl Known {
 #[test]
 fn the_truth_of_every_known_outage_lies_inside_and_no_interval_is_too_wide() {
     let drills = chosen();
+    let (beside, began) = (beside(drills.len()), Instant::now());
     let (table, done) = (Mutex::new(Table::default()), Mutex::new(Vec::new()));
-    parallel(drills, 4, |drill: Drill| {
-        let known = run(drill);
+    parallel(drills, beside, |drill: Drill| {
+        let name = drill.name.clone();
+        let known = match run(drill, Setting::default()) {
+            Ok(known) => known,
+            // The others go on, and all of it is told at the end.
+            Err(why) => {
+                println!("{name}: DID NOT RUN: {why}");
+                return table.lock().unwrap().add(&name, &Judged { broken: vec![why], ..Judged::default() });
+            }
+        };
         let judged = known.judged(&known.record, &known.report);
         let wrong = judged.complaints();
         println!("{}: {}", known.drill.name, if wrong.is_empty() { "agrees" } else { "DISAGREES" });
@@ -100,9 +151,8 @@ fn the_truth_of_every_known_outage_lies_inside_and_no_interval_is_too_wide() {
         }
     });
     let table = table.into_inner().unwrap();
-    let (inside, all) = table.coverage();
-    println!("{} runs, {inside} of {all} truths inside, {} runs blind for a while", table.runs, table.blind);
     println!("{}\n{}", table.text(), table.overhead());
+    println!("{}: {}", occasion(beside, began), table.line());
     assert!(table.complaints.is_empty() && table.is_narrow(), "{}\n{}", table.complaints.join("\n"), table.text());
     if std::env::var_os("BLACKSTART_RIG_ONLY").is_none() {
         let passing = bugs_that_pass(&done.into_inner().unwrap());

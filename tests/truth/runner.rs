@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
 
-fn drill(script: &str) -> Drill {
+pub fn drill(script: &str) -> Drill {
     let script: Script = script.parse().unwrap();
     let mut drill = known().swap_remove(0);
     (drill.name, drill.script, drill.stable) = ("disturbed".to_owned(), script, 2_000 * MS);
@@ -28,21 +28,21 @@ fn stop(pid: u32, rig: &Path, after: Duration, lasting: Duration) {
     signal(pid.cast_signed(), Signal::SIGCONT);
 }
 
-/// How long the report says that the runner could not see, for these reasons, in seconds.
-fn unseen(report: &Value, causes: &[&str]) -> f64 {
+/// How long the report says that the runner could not see, for these reasons, in seconds; what two say counts twice.
+pub fn unseen(report: &Value, causes: &[&str]) -> f64 {
     let stalls = report["stalls"].as_array().unwrap().iter();
     let fits = stalls.filter(|stall| causes.iter().any(|cause| stall["cause"] == *cause));
     fits.map(|stall| stall["to"].as_f64().unwrap() - stall["from"].as_f64().unwrap()).sum()
 }
 
-fn right(known: &Known) {
+pub fn right(known: &Known) {
     let wrong = known.judged(&known.record, &known.report).complaints();
     assert!(wrong.is_empty(), "{wrong:#?}\n{}", known.report["stalls"]);
 }
 
 #[test]
 fn a_runner_that_is_stopped_inside_an_outage_knows_it() {
-    let known = run_beside(drill("refuse:1800ms"), Some(|pid, rig| stop(pid, rig, 300 * MS, 700 * MS)));
+    let known = run_beside(drill("refuse:1800ms"), |pid, rig| stop(pid, rig, 300 * MS, 700 * MS));
     right(&known);
     let unseen = unseen(&known.report, &["paused"]);
     assert!((0.6..1.5).contains(&unseen), "{unseen}: {}", known.report["stalls"]);
@@ -50,7 +50,7 @@ fn a_runner_that_is_stopped_inside_an_outage_knows_it() {
 
 #[test]
 fn a_return_that_nobody_saw_is_not_made_up() {
-    let known = run_beside(drill("refuse:800ms"), Some(|pid, rig| stop(pid, rig, 400 * MS, 900 * MS)));
+    let known = run_beside(drill("refuse:800ms"), |pid, rig| stop(pid, rig, 400 * MS, 900 * MS));
     right(&known);
     assert!(unseen(&known.report, &["paused"]) > 0.8, "{}", known.report["stalls"]);
     let bar = &known.report["workloads"]["page"]["recoveries"][0]["first_restored"];
@@ -60,7 +60,7 @@ fn a_return_that_nobody_saw_is_not_made_up() {
 
 #[test]
 fn a_runner_that_is_stopped_while_all_is_well_reports_no_outage() {
-    let known = run_beside(drill("refuse:300ms"), Some(|pid, rig| stop(pid, rig, 1_000 * MS, 600 * MS)));
+    let known = run_beside(drill("refuse:300ms"), |pid, rig| stop(pid, rig, 1_000 * MS, 600 * MS));
     right(&known);
     for name in ["slowly", "page", "kept"] {
         let outages = &known.report["workloads"][name]["downtime"]["outages"];
@@ -98,7 +98,7 @@ fn starve(pid: u32, rig: &Path) {
 
 #[test]
 fn a_runner_that_gets_no_processor_knows_it_and_stays_right() {
-    let known = run_beside(drill("refuse:700ms"), Some(starve));
+    let known = run_beside(drill("refuse:700ms"), starve);
     right(&known);
     let unseen = unseen(&known.report, &["starved", "schedule"]);
     assert!(unseen > 0.1, "{unseen}: {}", known.report["stalls"]);

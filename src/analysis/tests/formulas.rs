@@ -166,7 +166,7 @@ fn a_stall_of_the_runner_widens_and_never_counts() {
     let mut b = outage();
     let before = recovery(&b);
     // Nobody saw [7.85 s, 8.25 s]: the last refusals and the first answers say nothing.
-    b.event(8_300, What::Stall { span: span(7_850, 8_250), cause: StallCause::Schedule });
+    b.event(8_300, What::Stall { span: span(7_850, 8_250), cause: StallCause::Schedule, workload: None });
     let a = b.analyze();
     let r = &a.workloads[0].recoveries[0];
     assert_eq!(r.first_restored, Some(ms(7_800 - 5_070, 8_310 - 5_050)));
@@ -175,8 +175,23 @@ fn a_stall_of_the_runner_widens_and_never_counts() {
     assert_eq!(a.stalls.len(), 1);
     // A stall within the outage is not downtime that anyone saw.
     let mut b = outage();
-    b.event(8_300, What::Stall { span: span(6_050, 6_450), cause: StallCause::Suspend });
+    b.event(8_300, What::Stall { span: span(6_050, 6_450), cause: StallCause::Suspend, workload: None });
     assert_eq!(recovery(&b).perceived, Some(ms(2_800 - 400, 3_000)));
+}
+
+#[test]
+fn a_late_schedule_widens_the_figures_of_its_own_workload_alone() {
+    let (mut own, mut other) = (outage(), outage());
+    let before = recovery(&own);
+    let stall =
+        |of: &str| What::Stall { span: span(7_850, 8_250), cause: StallCause::Schedule, workload: Some(of.into()) };
+    own.event(8_300, stall("page"));
+    assert_eq!(recovery(&own).first_restored, Some(ms(7_800 - 5_070, 8_310 - 5_050)));
+    other.event(8_300, stall("orders"));
+    assert_eq!(recovery(&other), before);
+    let a = other.analyze();
+    assert!(!a.workloads[0].outages[0].doubtful);
+    assert_eq!(a.stalls.len(), 1, "it is told nevertheless");
 }
 
 #[test]

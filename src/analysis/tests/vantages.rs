@@ -76,9 +76,16 @@ fn a_lost_vantage_is_a_reason_and_no_outage() {
 fn a_vantage_that_could_not_see_blinds_nobody_else() {
     let down: &[(i64, i64)] = &[(15_000, 17_000)];
     let mut b = seen(&[("near", down), ("edge", down)]);
-    let stall =
-        What::VantageStalled { vantage: "edge".to_owned(), span: span(14_900, 17_100), cause: StallCause::Schedule };
-    let a = b.event(17_100, stall).end().analyze();
+    let stall = |workload: Option<&str>| What::VantageStalled {
+        vantage: "edge".to_owned(),
+        span: span(14_900, 17_100),
+        cause: StallCause::Schedule,
+        workload: workload.map(Into::into),
+    };
+    let mut another = seen(&[("near", down), ("edge", down)]);
+    let a = another.event(17_100, stall(Some("api@edge"))).end().analyze();
+    assert_eq!(a.workloads.iter().map(|w| w.outages.len()).collect::<Vec<_>>(), [1, 1], "another schedule there");
+    let a = b.event(17_100, stall(None)).end().analyze();
     assert_eq!(a.workloads.iter().map(|w| w.outages.len()).collect::<Vec<_>>(), [1, 0]);
     assert_eq!(a.stalls, []);
     assert!(a.notes.iter().any(|n| n.contains("`edge` could not see once, 2.2 s in all")), "{:?}", a.notes);

@@ -230,7 +230,7 @@ fn garbage_is_analysed_without_a_panic() {
     b.fault("f", 5_050, 5_060);
     let far = Span::new(Mono(i64::MIN), Mono(i64::MAX));
     b.event(6_000, What::FaultInjected { fault: "f".into(), span: far });
-    b.event(6_000, What::Stall { span: far, cause: StallCause::Suspend });
+    b.event(6_000, What::Stall { span: far, cause: StallCause::Suspend, workload: None });
     b.event(6_000, What::Milestone { name: "declared".to_owned(), step: "f".into(), span: far });
     b.seal().rate = 0.0;
     b.end();

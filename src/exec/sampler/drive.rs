@@ -45,7 +45,10 @@ pub(super) struct State {
     pub live: Live,
     /// What clients were told of every write, for the read-back.
     pub ledger: Ledger,
+    /// This workload's operations were late.
     pub late: Stalls,
+    /// What the schedule had handed over was taken up late: the runtime that all workloads share was starved.
+    pub behind: Stalls,
     pub starved: Stalls,
     /// When the last operation was given up that the service may still be working on.
     pub last_unknown: Option<Mono>,
@@ -77,18 +80,18 @@ impl Driver {
             Lane::Write => {
                 let turn = self.state().writers.due(due.at);
                 match turn {
-                    Some(turn) => self.spawn(async move { driver.write(turn).await }),
-                    None => self.spawn(async move { driver.queued(due.at) }),
+                    Some(turn) => self.spawn(async move { driver.write(turn, now).await }),
+                    None => self.spawn(async move { driver.queued(due.at, now) }),
                 }
             }
-            Lane::Read => self.spawn(async move { driver.read(due.at).await }),
-            Lane::Visit => self.spawn(async move { driver.visit(due).await }),
+            Lane::Read => self.spawn(async move { driver.read(due.at, now).await }),
+            Lane::Visit => self.spawn(async move { driver.visit(due, now).await }),
         }
     }
 
     /// A write waits for a writer. That this runs late shows a starved runtime, which then keeps writers too.
-    fn queued(&self, due: Mono) {
-        self.is_stale(due);
+    fn queued(&self, due: Mono, handed: Mono) {
+        self.is_stale(due, handed);
         self.expire_waiting(self.clock.mono());
     }
 
@@ -97,9 +100,9 @@ impl Driver {
     }
 
     /// A writer carries its write, and then the waiting ones.
-    async fn write(&self, first: Turn) {
+    async fn write(&self, first: Turn, handed: Mono) {
         let mut turn = Some(first);
-        let mut stale = self.is_stale(first.due);
+        let mut stale = self.is_stale(first.due, handed);
         while let Some(Turn { due, writer }) = turn {
             let outcome = if stale {
                 self.end(never_sent(due, self.clock.mono(), Action::Write, Outcome::Unsent));
@@ -115,24 +118,28 @@ impl Driver {
         }
     }
 
-    async fn read(&self, due: Mono) {
-        let stale = self.is_stale(due);
+    async fn read(&self, due: Mono, handed: Mono) {
+        let stale = self.is_stale(due, handed);
         let Some(_permit) = self.capacity(&self.reads, due, Action::Read, stale).await else { return };
         let Some(key) = self.state().acked.pick() else { return };
         self.operate(Operation { due, act: Act::Read(key) }).await;
     }
 
-    async fn visit(&self, due: Due) {
-        let stale = self.is_stale(due.at);
+    async fn visit(&self, due: Due, handed: Mono) {
+        let stale = self.is_stale(due.at, handed);
         let Some(_permit) = self.capacity(&self.visits, due.at, Action::Visit, stale).await else { return };
         self.operate(Operation { due: due.at, act: Act::Visit(self.nonce.wrapping_add(due.number)) }).await;
     }
 
-    /// Was this operation, which found free capacity, kept from the service beyond its deadline by the runner itself?
-    fn is_stale(&self, due: Mono) -> bool {
+    /// Was this operation, which the schedule handed over at `handed`, kept from the service beyond its deadline by the
+    /// runner itself?
+    fn is_stale(&self, due: Mono, handed: Mono) -> bool {
         let now = self.clock.mono();
-        let stall = self.state().late.observe(due, now);
-        self.record(stall);
+        let stalls = {
+            let mut state = self.state();
+            [state.late.observe(due, now), state.behind.observe(handed, now)]
+        };
+        stalls.into_iter().for_each(|stall| self.record(stall));
         now - due > self.deadline
     }
 
@@ -223,12 +230,11 @@ impl Driver {
         }
         self.tasks.close();
         self.tasks.wait().await;
-        let (late, starved, last_unknown) = {
+        let (stalls, last_unknown) = {
             let mut state = self.state();
-            (state.late.flush(), state.starved.flush(), state.last_unknown)
+            ([state.late.flush(), state.behind.flush(), state.starved.flush()], state.last_unknown)
         };
-        self.record(late);
-        self.record(starved);
+        stalls.into_iter().for_each(|stall| self.record(stall));
         last_unknown
     }
 }

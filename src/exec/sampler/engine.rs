@@ -45,6 +45,7 @@ pub(super) struct Engine {
     pub sink: Arc<dyn OpsSink>,
     pub recorder: Arc<dyn Recorder>,
     pub shared: Arc<Shared>,
+    /// This workload's operations were late.
     pub late: Stalls,
     pub starved: Stalls,
     /// Makes visits of different runs different.

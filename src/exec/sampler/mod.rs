@@ -240,8 +240,9 @@ impl Parts<'_> {
             acked: acked::Acked::default(),
             live: live::Live::new(plan.name.clone()),
             ledger: Ledger::new(Keep::Outcomes),
-            late: stall::Stalls::new(StallCause::Schedule, plan.rate),
-            starved: stall::Stalls::new(StallCause::Resources, plan.rate),
+            late: stall::Stalls::new(StallCause::Schedule, plan.rate).of(&plan.name),
+            behind: stall::Stalls::new(StallCause::Schedule, plan.rate),
+            starved: stall::Stalls::new(StallCause::Resources, plan.rate).of(&plan.name),
             last_unknown: None,
         };
         Way::Tasks(Arc::new(Driver {
@@ -269,8 +270,8 @@ impl Parts<'_> {
             sink: self.sink,
             recorder: self.recorder,
             shared: Arc::clone(&shared),
-            late: stall::Stalls::new(StallCause::Schedule, plan.rate),
-            starved: stall::Stalls::new(StallCause::Resources, plan.rate),
+            late: stall::Stalls::new(StallCause::Schedule, plan.rate).of(&plan.name),
+            starved: stall::Stalls::new(StallCause::Resources, plan.rate).of(&plan.name),
             nonce: nonce(self.settings, &plan.name),
             deadline,
             capacity: capacity(plan.rate, plan.timeout),

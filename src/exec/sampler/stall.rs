@@ -2,7 +2,7 @@
 //! number is bounded, so that a starved machine does not fill the journal. Pure.
 
 use crate::event::{StallCause, What};
-use crate::model::{Mono, Span};
+use crate::model::{Mono, Span, WorkloadName};
 
 /// After so many spans the last one is only ever extended.
 const LIMIT: u32 = 1_000;
@@ -11,6 +11,8 @@ const LIMIT: u32 = 1_000;
 #[derive(Debug)]
 pub(super) struct Stalls {
     cause: StallCause,
+    /// Whose schedule it is; nobody's if it concerns all that this process does.
+    workload: Option<WorkloadName>,
     /// Later than this is a stall, in nanoseconds; spans less than this apart are one.
     threshold: i64,
     open: Option<Span>,
@@ -21,7 +23,12 @@ impl Stalls {
     /// Later than max(5 ms, 1/rate) is a stall.
     pub fn new(cause: StallCause, rate: f64) -> Self {
         let period = if rate > 0.0 { (1e9 / rate) as i64 } else { 0 };
-        Self { cause, threshold: period.max(5_000_000), open: None, closed: 0 }
+        Self { cause, workload: None, threshold: period.max(5_000_000), open: None, closed: 0 }
+    }
+
+    /// It concerns this workload alone.
+    pub fn of(self, workload: &WorkloadName) -> Self {
+        Self { workload: Some(workload.clone()), ..self }
     }
 
     /// An operation that was due at `due` and had free capacity was sent at `sent`. Returns a span that is complete.
@@ -62,7 +69,7 @@ impl Stalls {
     pub fn flush(&mut self) -> Option<What> {
         let span = self.open.take()?;
         self.closed += 1;
-        Some(What::Stall { span, cause: self.cause })
+        Some(What::Stall { span, cause: self.cause, workload: self.workload.clone() })
     }
 }
 

@@ -14,7 +14,11 @@ const MS: i64 = 1_000_000;
 
 fn stalls(memory: &Memory) -> Vec<(Span, StallCause)> {
     let stall = |what: &What| match what {
-        What::Stall { span, cause } => (*span, *cause),
+        What::Stall { span, cause, workload } => {
+            // Everything but a starved runtime is a workload's own.
+            assert!(workload.is_some() || *cause == StallCause::Schedule);
+            (*span, *cause)
+        }
         other => panic!("{other:?}"),
     };
     memory.seen().iter().map(stall).collect()
@@ -256,8 +260,8 @@ async fn on_a_thread(takes: Duration, outcome: Outcome, late: Duration) -> Memor
         sink: Arc::new(memory.clone()),
         recorder: Arc::new(memory.clone()),
         shared: Arc::new(Shared::new(live::Live::new("page".into()))),
-        late: stall::Stalls::new(StallCause::Schedule, 100.0),
-        starved: stall::Stalls::new(StallCause::Resources, 100.0),
+        late: stall::Stalls::new(StallCause::Schedule, 100.0).of(&"page".into()),
+        starved: stall::Stalls::new(StallCause::Resources, 100.0).of(&"page".into()),
         nonce: 0,
         deadline: 100 * MS,
         capacity: capacity(100.0, Duration::from_millis(50)),
@@ -305,5 +309,7 @@ async fn a_thread_that_comes_too_late_says_so() {
     let stalls = stalls(&memory);
     let (span, cause) = stalls[0];
     assert_eq!(cause, StallCause::Schedule);
+    let named = |what: &What| matches!(what, What::Stall { workload: Some(name), .. } if name.as_str() == "page");
+    assert!(memory.seen().iter().all(named), "its thread is its own");
     assert!(span.lo <= records[0].due && span.width() >= 2_900 * MS, "{stalls:?}");
 }

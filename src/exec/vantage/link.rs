@@ -202,8 +202,8 @@ impl Shared {
                 let named = standing.into_iter().map(|one| (one.stats.workload.clone(), (one, now)));
                 self.state().standing.extend(named);
             }
-            FromVantage::Stalled(span, cause) => {
-                self.recorder.record(What::VantageStalled { vantage: self.name.clone(), span, cause });
+            FromVantage::Stalled(span, cause, workload) => {
+                self.recorder.record(What::VantageStalled { vantage: self.name.clone(), span, cause, workload });
             }
             FromVantage::Stopped(workload, mark) => {
                 self.state().stopped.insert(workload, mark);

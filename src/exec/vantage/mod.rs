@@ -66,8 +66,8 @@ enum FromVantage {
     Ready(Result<(), String>),
     /// How each workload stands.
     Report(Vec<Standing>),
-    /// It could not see in this span.
-    Stalled(Span, StallCause),
+    /// It could not see in this span; one workload of it alone, if that is named.
+    Stalled(Span, StallCause, Option<WorkloadName>),
     /// A schedule has ended and its log is complete, or cannot be.
     Stopped(WorkloadName, Result<OpsMark, String>),
     /// It cannot go on.

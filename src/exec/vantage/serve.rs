@@ -6,6 +6,7 @@ use crate::adapters::guardian::Ends;
 use crate::adapters::{self, World, network};
 use crate::event::What;
 use crate::exec::sampler::{self, Recorder, Sampler};
+use crate::exec::vigil::Vigil;
 use crate::journal::ops::OpsWriter;
 use crate::model::WorkloadName;
 use std::collections::BTreeMap;
@@ -66,6 +67,7 @@ pub async fn serve(hello: Hello, ends: Ends, world: &World) -> Result<(), String
         }
     };
     let mut lines = BufReader::new(from).lines();
+    let (whole, mut vigil) = (Teller { say: say.clone(), deaf: Arc::clone(&deaf) }, Vigil::begin(&world.clock));
     let mut reports = tokio::time::interval(REPORT_EVERY);
     reports.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while told && !deaf.load(Ordering::SeqCst) {
@@ -77,6 +79,7 @@ pub async fn serve(hello: Hello, ends: Ends, world: &World) -> Result<(), String
                 Some(Ok(FromRunner::Stop(workload))) => stop(&seats, workload, &say),
                 Some(Err(_)) => {}
             },
+            (span, cause) = vigil.next() => whole.record(What::Stall { span, cause, workload: None }),
             _ = reports.tick() => {
                 // A runner that is held up has the next one.
                 told = !matches!(say.try_send(report(&seats)), Err(tokio::sync::mpsc::error::TrySendError::Closed(_)));
@@ -144,9 +147,9 @@ struct Teller {
 
 impl Recorder for Teller {
     fn record(&self, what: What) {
-        if let What::Stall { span, cause } = what {
+        if let What::Stall { span, cause, workload } = what {
             // Full means that nobody has read for minutes.
-            if self.say.try_send(FromVantage::Stalled(span, cause)).is_err() {
+            if self.say.try_send(FromVantage::Stalled(span, cause, workload)).is_err() {
                 self.deaf.store(true, Ordering::SeqCst);
             }
         }

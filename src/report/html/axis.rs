@@ -1,7 +1,7 @@
 //! The time axis that charts share: scale, ticks, phase bands, marks, and labels that never overlap.
 
 use super::markup::{El, Markup, el, text};
-use crate::analysis::{Analysis, Mark};
+use crate::analysis::{Analysis, Mark, StallResult};
 use crate::event::Phase;
 use crate::report::{tables::joined, words};
 
@@ -104,9 +104,9 @@ impl TimeAxis {
     }
 
     /// Where the runner could not see: neither up nor down can be told there.
-    pub(super) fn stalls(self, a: &Analysis, top: f64, bottom: f64) -> Markup {
+    pub(super) fn stalls<'a>(self, stalls: impl Iterator<Item = &'a StallResult>, top: f64, bottom: f64) -> Markup {
         let near = (self.to - self.from) / 500;
-        joined(a.stalls.iter().map(|s| (s.from, s.to)), near)
+        joined(stalls.map(|s| (s.from, s.to)), near)
             .into_iter()
             .filter(|(from, to)| *to >= self.from && *from <= self.to)
             .map(|(from, to)| {

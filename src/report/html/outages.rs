@@ -23,7 +23,7 @@ pub(super) fn chart(a: &Analysis) -> Option<El> {
     let mut inner = axis.grid(top, bottom, if fault(a).is_some() { "since the fault" } else { "since the start" });
     let places = || a.workloads.iter().enumerate().map(|(i, w)| (w, top + i as f64 * PITCH + ROW + 2.0));
     inner.extend(places().map(|(w, y)| lane(a, w, axis, y)));
-    inner.extend(places().map(|(_, y)| axis.stalls(a, y, y + LANE)));
+    inner.extend(places().map(|(w, y)| axis.stalls(a.stalls.iter().filter(|s| s.concerns(&w.name)), y, y + LANE)));
     let drawn = axis.marks(&marks, top, top);
     inner.push(drawn.lines);
     // The lines cross the lanes only, so that they leave the names above each lane alone.

@@ -44,13 +44,16 @@ impl<'a> Panels<'a> {
         let mut out = self.axis.bands(self.a, top, bottom);
         out.push(self.axis.grid(top, bottom, "since the start"));
         let marks = self.axis.marks(&self.marks, top - ROW - 2.0, bottom);
-        let mut names = Markup::default();
+        let (mut names, mut blind) = (Markup::default(), Markup::default());
         for (i, w) in self.a.workloads.iter().enumerate() {
             let y = top + i as f64 * self.pitch() + ROW;
             out.push(draw(w, &thin(&w.series, most), y));
+            let own = self.a.stalls.iter().filter(|s| s.workload.as_ref() == Some(&w.name));
+            blind.push(self.axis.stalls(own, y, y + self.height));
             names.push(el("text").class("panel").at(LEFT + 4.0, y - 4.0).text(&shortened(w.name.as_str(), 60)));
         }
-        out.extend([self.axis.stalls(self.a, top, bottom), marks.lines, names, marks.labels]);
+        blind.push(self.axis.stalls(self.a.stalls.iter().filter(|s| s.workload.is_none()), top, bottom));
+        out.extend([blind, marks.lines, names, marks.labels]);
         (out, bottom + ROW + 8.0)
     }
 

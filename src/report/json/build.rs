@@ -22,12 +22,17 @@ pub(super) fn report(a: &Analysis, exit_code: u8) -> Report {
         faults: a.faults.iter().map(fault).collect(),
         phases: a.phases.iter().map(phase).collect(),
         findings: a.reasons.iter().map(finding).collect(),
-        stalls: a.stalls.iter().map(|s| Stall { from: seconds(s.from), to: seconds(s.to), cause: s.cause }).collect(),
+        stalls: a.stalls.iter().map(stall).collect(),
         notes: a.notes.clone(),
         sites: a.sites.iter().map(super::data::sites).collect(),
         fingerprints: a.fingerprints.iter().map(super::data::fingerprint).collect(),
         journal: Journal { head: a.journal_head.clone(), lines: a.journal_lines, cut: a.journal_cut.clone() },
     }
+}
+
+fn stall(s: &a::StallResult) -> Stall {
+    let workload = s.workload.as_ref().map(|name| name.0.clone());
+    Stall { from: seconds(s.from), to: seconds(s.to), cause: s.cause, workload }
 }
 
 fn wall(at: DateTime<Utc>) -> String {

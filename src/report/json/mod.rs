@@ -494,8 +494,11 @@ struct Finding {
 struct Stall {
     from: f64,
     to: f64,
-    #[schemars(with = "String", extend("enum" = ["schedule", "suspend", "clock_step", "resources"]))]
+    #[schemars(with = "String", extend("enum" = ["schedule", "suspend", "clock_step", "resources", "paused", "starved"]))]
     cause: StallCause,
+    /// The only workload that could not see; all of them if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workload: Option<String>,
 }
 
 /// How the journal can be checked against this report.
