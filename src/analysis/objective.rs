@@ -1,7 +1,8 @@
 //! Objectives against what was measured: met, missed, or not decided and what would decide it.
 
-use super::recovery::{Judged, seconds};
+use super::recovery::Judged;
 use super::{LedgerResult, ObjectiveResult, Verdict};
+use crate::model::figure::{at_least, at_most};
 use crate::model::{ClockBasis, FaultId, Interval, Objective, ObjectiveKind};
 
 /// What an objective of one workload is judged by.
@@ -48,7 +49,7 @@ fn rto(objective: &Objective, evidence: &Evidence) -> Judgement {
         (Some(actual), _) => time(objective.target, actual, recovery.fixed_width, judged.rate),
         (None, Some(least)) if objective.basis == ClockBasis::Fault && least > objective.target => {
             let why = recovery.why.as_deref().unwrap_or("service did not come back");
-            (None, Verdict::Fail, format!("missed: it took more than {}; {why}", seconds(least)))
+            (None, Verdict::Fail, format!("missed: it took more than {}; {why}", at_least(least)))
         }
         (None, _) if recovery.sustained.is_some() => undecided("nobody declared a disaster: no `declared` milestone"),
         (None, _) => undecided(recovery.why.clone().unwrap_or_else(|| "internal error".to_owned())),
@@ -58,11 +59,11 @@ fn rto(objective: &Objective, evidence: &Evidence) -> Judgement {
 /// Met if hi ≤ target; missed if lo > target; otherwise undecided, with the rate that would decide it:
 /// r ≥ 2 / (|target − best| − w₀), w₀ the width that is not due to the rate.
 fn time(target: i64, actual: Interval, fixed: i64, rate: f64) -> Judgement {
-    if let Some(judgement) = decided(target, actual, seconds) {
+    if let Some(judgement) = decided(target, actual, at_least) {
         return judgement;
     }
     let room = (target - actual.best).abs() - fixed;
-    let bounds = format!("the target lies between {} and {}", seconds(actual.low), seconds(actual.high));
+    let bounds = format!("the target lies between {} and {}", at_least(actual.low), at_most(actual.high));
     let advice = if room > 0 {
         let needed = 2e9 / room as f64;
         let needed = if needed > rate { needed } else { rate * 2.0 };
@@ -109,10 +110,10 @@ fn rpo_time(objective: &Objective, evidence: &Evidence) -> Judgement {
         return undecided(ledger.why.clone().unwrap_or_else(|| "acknowledgements are missing from the log".to_owned()));
     };
     let undecided = || {
-        let bounds = format!("the target lies between {} and {}", seconds(actual.low), seconds(actual.high));
+        let bounds = format!("the target lies between {} and {}", at_least(actual.low), at_most(actual.high));
         (Some(actual), Verdict::Inconclusive, format!("{bounds}; no rate decides it"))
     };
-    decided(objective.target, actual, seconds).unwrap_or_else(undecided)
+    decided(objective.target, actual, at_least).unwrap_or_else(undecided)
 }
 
 fn rpo_writes(objective: &Objective, evidence: &Evidence) -> Judgement {

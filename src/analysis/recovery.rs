@@ -5,6 +5,7 @@ use super::level::{Level, Sight};
 use super::outage::Run;
 use super::story::{FaultStory, Story, sane};
 use super::{Attribution, Recovery};
+use crate::model::figure::duration;
 use crate::model::{FaultId, Interval, Span};
 
 /// A fault as a clock.
@@ -202,7 +203,7 @@ impl<'a> Measured<'a> {
     fn never_broken(&self, clock: &Clock, n: usize, end: i64, judged: &mut Judged) {
         let recovery = &mut judged.recovery;
         if n == 0 || end < clock.hi + self.level.hold {
-            recovery.why = Some(format!("the load stopped less than {} after the fault", seconds(self.level.hold)));
+            recovery.why = Some(format!("the load stopped less than {} after the fault", duration(self.level.hold)));
             return;
         }
         recovery.sustained = self.largest_gap(clock.lo, n).and_then(|gap| Interval::between(0, gap));
@@ -280,7 +281,7 @@ impl<'a> Measured<'a> {
         recovery.why = Some(if tried >= n {
             format!("service did not come back before {ended}")
         } else {
-            let (left, hold) = (seconds(end - lane.due(tried)), seconds(self.level.hold));
+            let (left, hold) = (duration(end - lane.due(tried)), duration(self.level.hold));
             format!("{ended} {left} after service had come back; it must hold for {hold}")
         });
     }
@@ -370,20 +371,4 @@ fn worse_attribution(a: &Recovery, b: &Recovery) -> Attribution {
 /// A span that may lie before its clock began: then it took no time at all.
 fn clipped(low: i64, high: i64) -> Interval {
     Interval::between(low, high.max(low).max(0)).unwrap_or(Interval::exact(0))
-}
-
-/// A duration for a sentence.
-pub(super) fn seconds(nanos: i64) -> String {
-    let seconds = nanos as f64 / 1e9;
-    let text = match seconds.abs() {
-        s if s >= 100.0 => format!("{seconds:.0}"),
-        s if s >= 1.0 => format!("{seconds:.2}"),
-        s if s >= 0.001 => return format!("{} ms", trim(format!("{:.1}", seconds * 1e3))),
-        _ => return format!("{} µs", trim(format!("{:.1}", seconds * 1e6))),
-    };
-    format!("{} s", trim(text))
-}
-
-fn trim(number: String) -> String {
-    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.').to_owned() } else { number }
 }

@@ -9,7 +9,7 @@ use super::{Analysis, LedgerResult, ObjectiveResult, Reason, Record};
 use crate::event::{
     Event, ReadBack, ReadBackDone, ReadBackStage, RunStarted, SitesLook, SitesSeal, What, WorkloadSeal, WriterFindings,
 };
-use crate::model::{Action, Interval, ObjectiveKind, Ops, Outcome, RunState, Verdict, WorkloadName};
+use crate::model::{Action, Interval, ObjectiveKind, Ops, Outcome, RunState, Verdict, WorkloadName, figure};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many runs of what a site lacks are shown.
@@ -332,19 +332,20 @@ fn judge(
         return differ(&differing, limits);
     }
     let within = limits.within;
-    let seconds = |nanos: i64| format!("{:.3} s", nanos as f64 / 1e9);
     match (converged, within) {
         (Some(took), Some(limit)) if took.low > limit => {
-            (Verdict::Fail, format!("they held the same only {} after the heal", seconds(took.low)))
+            (Verdict::Fail, format!("they held the same only {} after the heal", figure::at_least(took.low)))
         }
         (Some(took), Some(limit)) if took.high > limit => {
             let why = "whether they held the same in time lies between two looks";
-            (Verdict::Inconclusive, format!("{why}: {} to {}", seconds(took.low), seconds(took.high)))
+            (Verdict::Inconclusive, format!("{why}: {} to {}", figure::at_least(took.low), figure::at_most(took.high)))
         }
-        (Some(took), _) => (Verdict::Pass, format!("all held the same at most {} after the heal", seconds(took.high))),
+        (Some(took), _) => {
+            (Verdict::Pass, format!("all held the same at most {} after the heal", figure::at_most(took.high)))
+        }
         (None, Some(limit)) if at_least.is_some_and(|at_least| at_least > limit) => {
             let at_least = at_least.unwrap_or_default();
-            (Verdict::Fail, format!("they did not hold the same {} after the heal", seconds(at_least)))
+            (Verdict::Fail, format!("they did not hold the same {} after the heal", figure::at_least(at_least)))
         }
         (None, Some(_)) => (Verdict::Inconclusive, "nobody saw when they held the same".to_owned()),
         (None, None) => (Verdict::Pass, "all hold the same at the end".to_owned()),

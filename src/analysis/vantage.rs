@@ -2,10 +2,11 @@
 //! and the worst decides.
 
 use super::ObjectiveResult;
-use super::recovery::{Clock, Judged, seconds};
+use super::recovery::{Clock, Judged};
 use super::story::Story;
 use super::workload::Measurement;
 use crate::event::{VantageSeal, WorkloadSeal};
+use crate::model::figure::duration;
 use crate::model::{Mono, OpRecord, Ops, Span, WorkloadName};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -54,7 +55,10 @@ pub(super) fn notes(story: &Story) -> Vec<String> {
     }
     let told = |(name, (times, width)): (&str, (usize, i64))| {
         let times = if times == 1 { "once".to_owned() } else { format!("{times} times") };
-        format!("the vantage `{name}` could not see {times}, {} in all: neither up nor down from there", seconds(width))
+        format!(
+            "the vantage `{name}` could not see {times}, {} in all: neither up nor down from there",
+            duration(width)
+        )
     };
     blind.into_iter().map(told).collect()
 }

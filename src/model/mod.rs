@@ -1,6 +1,7 @@
 //! The words of the field as types: moments and intervals, operations and outcomes, objectives, verdicts, targets.
 //! No IO, no clock, nothing that runs.
 
+pub mod figure;
 mod fingerprint;
 mod glob;
 mod id;

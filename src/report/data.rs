@@ -60,7 +60,7 @@ fn service(site: &SiteResult) -> Cell {
 fn converged(of: &SitesResult) -> Cell {
     let text = match (of.converged, of.at_least) {
         (Some(took), _) => format!("{} after the heal", words::interval(took)),
-        (None, Some(least)) => format!("not {} after the heal", words::duration(least)),
+        (None, Some(least)) => format!("not {} after the heal", words::at_least(least)),
         (None, None) => UNKNOWN.to_owned(),
     };
     Cell::toned(text, if of.within.is_some() { of.verdict.into() } else { Tone::Plain })

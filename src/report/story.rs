@@ -58,7 +58,7 @@ fn felt(a: &Analysis, w: &WorkloadResult, r: &Recovery) -> String {
         (None, Some(back)) => format!("Service of {} was sustained {} after {after}{by}.", w.name, words::about(back)),
         (_, None) => match r.at_least {
             Some(least) => {
-                format!("Service of {} was not sustained within {} of {after}.", w.name, words::duration(least))
+                format!("Service of {} was not sustained within {} of {after}.", w.name, words::at_least(least))
             }
             None => {
                 let why = r.why.as_deref().unwrap_or("it was not seen");
@@ -70,7 +70,7 @@ fn felt(a: &Analysis, w: &WorkloadResult, r: &Recovery) -> String {
 
 /// No operation failed; but a gap that is many times what is usual means that requests waited.
 fn unnoticed(a: &Analysis, w: &WorkloadResult, gap: i64, after: &str) -> String {
-    let below = words::duration(gap);
+    let below = words::at_most(gap);
     let seal = a.run.workloads.iter().find(|seal| seal.name == w.name);
     let period = seal.map_or(0.0, |seal| 1e9 / seal.rate);
     let usual = w.latency.map_or(0, |l| l.p50) as f64 + period;

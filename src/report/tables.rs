@@ -243,9 +243,9 @@ fn recovered(a: &Analysis, w: &WorkloadResult, r: &Recovery, milestones: &[Strin
 fn sustained(r: &Recovery) -> Cell {
     match (r.sustained, r.unnoticed) {
         (None, _) if r.at_least.is_some() => {
-            Cell::toned(format!("over {}", words::duration(r.at_least.unwrap_or(0))), Tone::Bad)
+            Cell::toned(format!("over {}", words::at_least(r.at_least.unwrap_or(0))), Tone::Bad)
         }
-        (Some(i), true) => Cell::toned(format!("below {}", words::duration(i.high)), Tone::Good),
+        (Some(i), true) => Cell::toned(format!("below {}", words::at_most(i.high)), Tone::Good),
         (Some(i), false) => words::about(i).into(),
         (None, _) => Cell::toned(r.why.clone().unwrap_or_else(|| UNKNOWN.to_owned()), Tone::Unsure),
     }

@@ -3,12 +3,9 @@
 
 use crate::analysis::{Analysis, Attribution, ObjectiveResult, StepResult};
 use crate::event::{Healer, Phase, StallCause, StepOutcome};
+pub use crate::model::figure::{about, at_least, at_most, duration, interval};
 use crate::model::{ClientBehaviour, Interval, ObjectiveKind, RunState, Verdict};
 use chrono::{DateTime, Utc};
-
-const MICRO: f64 = 1e3;
-const MILLI: f64 = 1e6;
-const SECOND: f64 = 1e9;
 
 /// What is written where nothing is known.
 pub const UNKNOWN: &str = "—";
@@ -64,108 +61,7 @@ pub fn pieces(sentence: &str) -> impl Iterator<Item = Piece<'_>> {
 /// Nanoseconds as seconds.
 #[must_use]
 pub fn seconds(nanos: i64) -> f64 {
-    nanos as f64 / SECOND
-}
-
-/// A duration in the unit that a person would choose: `350 µs`, `4.2 ms`, `20.57 s`, `3 min 05 s`.
-#[must_use]
-pub fn duration(nanos: i64) -> String {
-    if nanos < 0 {
-        return format!("−{}", duration(nanos.saturating_neg()));
-    }
-    let n = nanos as f64;
-    let whole = nanos % 1_000_000_000 == 0;
-    match nanos {
-        0 => "0 s".to_owned(),
-        1..1_000 => format!("{nanos} ns"),
-        1_000..999_500 => format!("{:.0} µs", n / MICRO),
-        999_500..9_950_000 => format!("{} ms", trimmed(n / MILLI, 1)),
-        9_950_000..999_500_000 => format!("{:.0} ms", n / MILLI),
-        _ if nanos < 120_000_000_000 && whole => format!("{} s", nanos / 1_000_000_000),
-        999_500_000..9_995_000_000 => format!("{:.2} s", n / SECOND),
-        9_995_000_000..119_950_000_000 => format!("{:.1} s", n / SECOND),
-        _ => long((n / SECOND).round() as i64),
-    }
-}
-
-/// Two minutes and more, in whole seconds.
-fn long(total: i64) -> String {
-    let (hours, minutes, secs) = (total / 3600, total / 60 % 60, total % 60);
-    match (hours, secs) {
-        (0, 0) => format!("{minutes} min"),
-        (0, _) => format!("{minutes} min {secs:02} s"),
-        _ => format!("{hours} h {minutes:02} min"),
-    }
-}
-
-fn trimmed(value: f64, decimals: usize) -> String {
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-}
-
-/// A duration with its error bar: `20.574 ± 0.010 s`; where the bar is lopsided its ends are told too,
-/// `21.550 s (21.548–21.565)`. The error is rounded up, never down.
-#[must_use]
-pub fn interval(i: Interval) -> String {
-    let Some(scale) = Scale::of(i) else { return plainly(i) };
-    if i.low > 0 && (scale.below - scale.above).abs() > scale.error() * 0.1 + 1.0 / scale.grid {
-        return format!("{:.*} {} ({})", scale.decimals, scale.best, scale.name, scale.ends(i));
-    }
-    about(i)
-}
-
-/// Like [`interval`], but short: a lopsided bar counts as long as its longer side.
-#[must_use]
-pub fn about(i: Interval) -> String {
-    let Some(scale) = Scale::of(i) else { return plainly(i) };
-    if i.low <= 0 {
-        return format!("{} {}", scale.ends(i), scale.name);
-    }
-    // Rounding the best estimate moves it by less than the grid, which rounding the error up makes good.
-    let error = (scale.error() * scale.grid - 1e-6).ceil().max(1.0) / scale.grid;
-    format!("{:.*} ± {error:.*} {}", scale.decimals, scale.best, scale.decimals, scale.name)
-}
-
-fn plainly(i: Interval) -> String {
-    if i.low == i.high { duration(i.best) } else { format!("{} to {}", duration(i.low), duration(i.high)) }
-}
-
-/// The unit and the number of decimals that an error bar deserves: two digits of the error, at most three decimals.
-struct Scale {
-    unit: f64,
-    name: &'static str,
-    best: f64,
-    below: f64,
-    above: f64,
-    decimals: usize,
-    grid: f64,
-}
-
-impl Scale {
-    fn of(i: Interval) -> Option<Self> {
-        let (unit, name) = match i.high {
-            _ if i.low >= i.high => return None,
-            ..1_000_000 => (MICRO, "µs"),
-            1_000_000..1_000_000_000 => (MILLI, "ms"),
-            1_000_000_000..1_000_000_000_000 => (SECOND, "s"),
-            _ => return None,
-        };
-        let (below, above) = ((i.best - i.low) as f64 / unit, (i.high - i.best) as f64 / unit);
-        let decimals = (1.0 - below.max(above).log10().floor()).clamp(0.0, 3.0);
-        let grid = 10_f64.powf(decimals);
-        Some(Self { unit, name, best: i.best as f64 / unit, below, above, decimals: decimals as usize, grid })
-    }
-
-    fn error(&self) -> f64 {
-        self.below.max(self.above)
-    }
-
-    fn ends(&self, i: Interval) -> String {
-        let low = (i.low as f64 / self.unit * self.grid + 1e-6).floor() / self.grid;
-        let high = (i.high as f64 / self.unit * self.grid - 1e-6).ceil() / self.grid;
-        let low = if i.low <= 0 { "0".to_owned() } else { format!("{low:.*}", self.decimals) };
-        format!("{low}–{high:.*}", self.decimals)
-    }
+    nanos as f64 / 1e9
 }
 
 /// An interval that may be unknown.
@@ -428,42 +324,6 @@ pub fn yes_no(value: Option<bool>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_read_as_a_person_would_write_them() {
-        for (nanos, text) in [
-            (0, "0 s"),
-            (350_000, "350 µs"),
-            (4_200_000, "4.2 ms"),
-            (20_000_000, "20 ms"),
-            (999_700_000, "1.00 s"),
-            (1_000_000_000, "1 s"),
-            (20_574_000_000, "20.6 s"),
-            (9_999_000_000, "10.0 s"),
-            (30_000_000_000, "30 s"),
-            (185_000_000_000, "3 min 05 s"),
-            (119_990_000_000, "2 min"),
-            (7_500_000_000_000, "2 h 05 min"),
-            (-20_000_000, "−20 ms"),
-        ] {
-            assert_eq!(duration(nanos), text);
-        }
-    }
-
-    #[test]
-    fn error_bars_are_rounded_up_and_lopsided_ones_show_their_ends() {
-        let of = |low, best, high| interval(Interval { low, best, high });
-        assert_eq!(of(20_564_000_000, 20_574_000_000, 20_584_000_000), "20.574 ± 0.010 s");
-        assert_eq!(of(20_563_900_000, 20_574_000_000, 20_584_100_000), "20.574 ± 0.011 s");
-        assert_eq!(of(0, 10_000_000, 20_000_000), "0–20 ms");
-        assert_eq!(of(0, 1_000_000, 20_000_000), "0–20 ms");
-        assert_eq!(of(21_548_000_000, 21_550_000_000, 21_565_000_000), "21.550 s (21.548–21.565)");
-        assert_eq!(
-            about(Interval { low: 21_548_000_000, best: 21_550_000_000, high: 21_565_000_000 }),
-            "21.550 ± 0.015 s"
-        );
-        assert_eq!(of(5, 5, 5), "5 ns");
-    }
 
     #[test]
     fn text_from_outside_stays_text() {

@@ -102,7 +102,7 @@ fn the_load_must_go_on_for_stable() {
     b.schedule(0, 9_900, &[(5_100, 8_000)]).fault("f", 5_050, 5_060).healed("f", 15_000, 15_001).end();
     let r = recovery(&b);
     assert_eq!((r.sustained, r.at_least), (None, Some((7_900 - 5_060) * MS)));
-    assert!(r.why.unwrap().contains("1.9 s after service had come back"));
+    assert!(r.why.unwrap().contains("1.90 s after service had come back"));
     assert!(r.first_restored.is_some());
 }
 

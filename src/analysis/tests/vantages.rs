@@ -88,7 +88,7 @@ fn a_vantage_that_could_not_see_blinds_nobody_else() {
     let a = b.event(17_100, stall(None)).end().analyze();
     assert_eq!(a.workloads.iter().map(|w| w.outages.len()).collect::<Vec<_>>(), [1, 0]);
     assert_eq!(a.stalls, []);
-    assert!(a.notes.iter().any(|n| n.contains("`edge` could not see once, 2.2 s in all")), "{:?}", a.notes);
+    assert!(a.notes.iter().any(|n| n.contains("`edge` could not see once, 2.20 s in all")), "{:?}", a.notes);
 }
 
 #[test]

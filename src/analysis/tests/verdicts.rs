@@ -47,7 +47,7 @@ fn not_back_in_time_is_missed_even_if_nobody_knows_by_how_much() {
     b.schedule(0, 20_000, &[(5_100, 99_000)]).fault("f", 5_050, 5_060).healed("f", 20_000, 20_001).end();
     let a = b.analyze();
     assert_eq!(a.objectives[0].verdict, Verdict::Fail);
-    assert!(a.objectives[0].why.contains("more than 14.84 s"), "{}", a.objectives[0].why);
+    assert!(a.objectives[0].why.contains("more than 14.8 s"), "{}", a.objectives[0].why);
     assert_eq!((a.objectives[1].verdict, a.objectives[1].actual), (Verdict::Inconclusive, None));
 }
 
