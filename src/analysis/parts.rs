@@ -61,14 +61,15 @@ pub enum AtSite {
 
 /// None if nothing was broken.
 pub(super) fn at_site(recoveries: &[Recovery]) -> Option<AtSite> {
-    let noticed: Vec<&Recovery> = recoveries.iter().filter(|recovery| !recovery.unnoticed).collect();
-    if recoveries.is_empty() || noticed.is_empty() {
-        return (!recoveries.is_empty()).then_some(AtSite::Unaffected);
+    let took: Option<Vec<Interval>> = recoveries.iter().map(|recovery| recovery.sustained).collect();
+    let least = || recoveries.iter().filter_map(|recovery| recovery.at_least).max();
+    match took {
+        None => Some(AtSite::NotBack(least())),
+        Some(took) if recoveries.iter().all(|recovery| recovery.unnoticed) => {
+            (!took.is_empty()).then_some(AtSite::Unaffected)
+        }
+        Some(took) => took.into_iter().max_by_key(|took| took.high).map(AtSite::Back),
     }
-    if noticed.iter().any(|recovery| recovery.sustained.is_none()) {
-        return Some(AtSite::NotBack(noticed.iter().filter_map(|recovery| recovery.at_least).max()));
-    }
-    noticed.iter().filter_map(|recovery| recovery.sustained).max_by_key(|took| took.high).map(AtSite::Back)
 }
 
 /// The worst of what one objective came to at several places; what each is called, none for what clients see.

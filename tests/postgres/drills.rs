@@ -71,7 +71,7 @@ fn run(playbook: &Path, reports: &Path, dir: &Path, base: u16) -> Output {
 }
 
 /// The only run under a reports folder.
-fn only_run(reports: &Path, said: &str) -> PathBuf {
+pub fn only_run(reports: &Path, said: &str) -> PathBuf {
     let drills = std::fs::read_dir(reports).unwrap_or_else(|e| panic!("no reports ({e}):\n{said}"));
     let runs = drills
         .flatten()

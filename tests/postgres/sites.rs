@@ -1,12 +1,18 @@
-//! Sites of a ledger on real servers: a primary and its standby are counted and read back each by itself.
+//! Sites of a ledger on real servers: a primary and its standby are counted and read back each by itself; two that both
+//! take writes have each its own outage and loss, which `psql` counts again.
 
-use crate::pair::Pair;
+use crate::drills::only_run;
+use crate::pair::{Pair, scripts};
 use blackstart::adapters::postgres::open_ledger;
 use blackstart::adapters::tally::{Frontier, Tally};
 use blackstart::adapters::{Act, ClientSettings, Endpoint, LedgerStore, Operation, World};
 use blackstart::clock::Clock;
-use blackstart::model::{ClientBehaviour, Key, Outcome, RunId};
-use std::collections::BTreeMap;
+use blackstart::journal::ops;
+use blackstart::model::{Action, ClientBehaviour, Key, Outcome, RunId};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,4 +57,89 @@ async fn a_primary_and_its_standby_are_counted_each_by_itself() {
     let mut rows = 0;
     two.read_back(&mut |_| rows += 1).await.unwrap();
     assert_eq!(rows, 20);
+}
+
+/// Two servers that both take writes and do not know of each other; one of them is frozen for a while.
+fn split(pair: &Pair, folder: &Path) -> PathBuf {
+    let children = folder.join("two.sh");
+    let pid = pair.postmaster("pg2");
+    std::fs::write(&children, format!("#!/bin/sh\necho {pid}\npgrep -P {pid}\n")).unwrap();
+    std::fs::set_permissions(&children, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let drills = scripts().parent().unwrap().join("blackstart.yaml");
+    std::fs::copy(drills, folder.join("blackstart.yaml")).unwrap();
+    let (one, two) = (pair.url(1), pair.url(2));
+    let text = format!(
+        r#"
+drill: split-brain
+environment: staging
+objectives: {{rto: 20s, rpo: {{writes: 0}}}}
+targets:
+  one: {{postgres: {{url: "{one}?sslmode=disable"}}}}
+  two: {{postgres: {{url: "{two}?sslmode=disable"}}}}
+  server: {{process: {{command: [./two.sh]}}}}
+workload:
+  orders:
+    ledger: {{write: each, sites: {{one: {{target: one}}, two: {{target: two}}}}, rate: 200/s, writers: 5, timeout: 1s}}
+    service: {{availability: 100%, deadline: 1s, stable: 2s}}
+guards: [{{max_duration: 2m}}]
+baseline: 1s
+outage:
+  - {{id: frozen, inject: {{process_pause: {{target: server}}}}, deadline: 1m}}
+  - {{id: meanwhile, wait: 2500ms}}
+restore:
+  - {{id: thaw, heal: frozen}}
+"#
+    );
+    let path = folder.join("split-brain.yaml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Keys of acknowledged writes in the log of one site.
+fn acked(run: &Path, site: &str) -> BTreeSet<(u16, u64)> {
+    let log = ops::read(&run.join(ops::file_name(&format!("orders@{site}").as_str().into()))).unwrap();
+    let acked = log.records.iter().filter(|r| r.action == Action::Write && r.outcome == Outcome::Ok);
+    acked.filter_map(|r| r.key.map(|k| (k.writer, k.seq))).collect()
+}
+
+#[test]
+fn each_of_two_servers_has_its_own_outage_and_owes_what_the_other_took() {
+    let pair = Pair::up(15460, &[]);
+    pair.psql(2, "postgres", "select pg_promote()");
+    let folder = tempfile::Builder::new().prefix("blackstart-test-split-").tempdir().unwrap();
+    let (playbook, reports) = (split(&pair, folder.path()), folder.path().join("reports"));
+    let ran = Command::new(env!("CARGO_BIN_EXE_blackstart"))
+        .arg("run")
+        .arg(playbook)
+        .arg("--reports")
+        .arg(&reports)
+        .env("BLACKSTART_STATE_DIR", reports.join("state"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    let run = only_run(&reports, &said);
+    let report: Value = serde_json::from_slice(&std::fs::read(run.join("report.json")).unwrap()).unwrap();
+
+    let id = report["run"]["id"].as_str().unwrap();
+    let there = |node: u16| -> BTreeSet<(u16, u64)> {
+        let rows = pair.psql(node, "app", &format!("select writer, seq from blackstart_ledger where run = '{id}'"));
+        let key = |row: &str| row.split_once('|').map(|(w, s)| (w.parse().unwrap(), s.parse().unwrap()));
+        rows.lines().filter_map(key).collect()
+    };
+    let (there, told) = ([there(1), there(2)], [acked(&run, "one"), acked(&run, "two")]);
+    let all: BTreeSet<(u16, u64)> = told.iter().flatten().copied().collect();
+    for (place, name) in ["one", "two"].into_iter().enumerate() {
+        assert!(told[place].len() > 200 && there[place].iter().all(|(w, _)| usize::from(*w) % 2 == place), "{said}");
+        let site = &report["sites"][0]["sites"][place];
+        let count = |set: usize| Value::from(set);
+        assert_eq!(site["lost"], count(all.difference(&there[place]).count()), "{name}\n{said}");
+        assert_eq!(site["lacks"], count(there[1 - place].difference(&there[place]).count()), "{name}\n{said}");
+    }
+    let service = |place: usize| &report["sites"][0]["sites"][place]["service"];
+    assert_eq!(service(1)["state"], "back", "{said}");
+    let took = (service(1)["took"]["low"].as_f64().unwrap(), service(1)["took"]["high"].as_f64().unwrap());
+    assert!(took.1 >= 2.5 && took.0 <= took.1 && took.0 < 15.0, "{took:?}\n{said}");
+    assert_eq!(report["run"]["verdict"], "fail", "what only one of them has is lost at the other\n{said}");
+    assert!(said.contains("the worst of one, two"), "{said}");
 }
