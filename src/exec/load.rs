@@ -152,10 +152,14 @@ impl Load {
         answers.into_values().all(|answers| answers)
     }
 
-    /// Sites of a ledger that is written at each: those whose own writers get no answer right now.
+    /// Sites of a ledger that is written at each: those whose own writers, or whose probe, get no answer right now.
     pub fn silent(&self, of: &WorkloadName) -> Vec<String> {
-        let silent = |r: &Arc<Runner>| r.plan.whole() == of && !r.answers() && r.good_since().is_none();
-        let silent = self.all().into_iter().filter(silent);
+        let all = self.all();
+        let quiet = |part: &WorkloadName| {
+            let theirs = all.iter().filter(|r| r.plan.name == *part || r.plan.probe_of.as_ref() == Some(part));
+            theirs.into_iter().any(|r| !r.answers() && r.good_since().is_none())
+        };
+        let silent = all.iter().filter(|r| r.plan.whole() == of && quiet(&r.plan.name));
         silent.filter_map(|r| r.plan.site.as_ref().map(|site| site.name.clone())).collect()
     }
 

@@ -87,7 +87,7 @@ impl Drill<'_> {
             let silent = if stage == ReadBackStage::Early { self.load.silent(runner.plan.whole()) } else { Vec::new() };
             join_all(runner.sites.list.iter().map(|site| async {
                 if silent.contains(&site.name) {
-                    self.not_read(site, stage, self.now(), "its own writers get no answer".to_owned());
+                    self.not_read(site, stage, self.now(), "its own clients get no answer".to_owned());
                 } else {
                     self.read_back_site(site, stage).await;
                 }
