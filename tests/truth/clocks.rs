@@ -64,7 +64,15 @@ fn is_set(_: u32, rig: &Path) {
     ahead(rig, 0, 0);
 }
 
+/// Side by side: each has a runner and clocks of its own.
 #[test]
+fn clocks_that_go_on_while_the_machine_sleeps_or_are_set_move_no_figure() {
+    std::thread::scope(|scope| {
+        scope.spawn(a_machine_that_slept_is_known_and_no_time_of_it_counts);
+        scope.spawn(a_wall_clock_that_is_set_moves_no_figure);
+    });
+}
+
 fn a_machine_that_slept_is_known_and_no_time_of_it_counts() {
     let known = run_in(drill("refuse:1800ms"), Library::make().setting(sleeps));
     right(&known);
@@ -74,7 +82,6 @@ fn a_machine_that_slept_is_known_and_no_time_of_it_counts() {
     assert_eq!(unseen(&known.report, &["clock_step"]), 0.0, "{stalls}");
 }
 
-#[test]
 fn a_wall_clock_that_is_set_moves_no_figure() {
     let known = run_in(drill("refuse:1000ms"), Library::make().setting(is_set));
     right(&known);

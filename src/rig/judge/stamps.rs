@@ -8,6 +8,9 @@ use super::{Check, Client, Judged, Measure, Op, Role};
 /// An answer that comes so near to the time-out may have come in time or not.
 const NEAR: i64 = 100_000_000;
 
+/// A moment on the schedule is rounded by less, in nanoseconds.
+const ROUNDED: i64 = 1_000;
+
 /// What lies between our stamps and the rig's, in nanoseconds, of operations that were answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Gaps {
@@ -49,17 +52,28 @@ pub(super) fn judge(truth: &Truth, client: &Client, judged: &mut Judged) {
         wrong.first().map_or("", String::as_str)
     );
     judged.checks.push(Check { of: client.name.clone(), measure: Measure::Outcomes, inside, width: None, said });
+    let untimely = untimely(client);
     let answered: Vec<&Pair> = pairs.iter().filter(|p| p.op.ok && p.fate == Fate::Served).collect();
     let outside =
         answered.iter().filter(|p| !(p.op.due <= p.op.sent && p.op.sent <= p.t && p.out <= p.op.done)).count();
-    let said = format!("{outside} of {} have a moment of the rig outside of ours", answered.len());
-    let inside = outside == 0;
+    let said = format!(
+        "{outside} of {} have a moment of the rig outside of ours, and {untimely} are not due when they should be",
+        answered.len()
+    );
+    let inside = outside == 0 && untimely == 0;
     judged.checks.push(Check { of: client.name.clone(), measure: Measure::Stamps, inside, width: None, said });
     for pair in answered.iter().filter(|pair| truth.is_quiet(pair.op.due, client.timeout)) {
         judged.gaps.late.push(pair.op.sent - pair.op.due);
         judged.gaps.out.push(pair.t - pair.op.sent);
         judged.gaps.back.push(pair.op.done - pair.out);
     }
+}
+
+/// How many visits are not due where the rate says: each a period after the one before, whatever became of that.
+fn untimely(client: &Client) -> usize {
+    let Some(first) = client.ops.first().filter(|_| client.role == Role::Visitor) else { return 0 };
+    let due = |k: usize| first.due + (k as f64 * 1e9 / client.rate).round() as i64;
+    client.ops.iter().enumerate().filter(|(k, op)| (op.due - due(*k)).abs() > ROUNDED).count()
 }
 
 /// What reached the rig with its operation; how many requests have none; operations that never reached it.
