@@ -12,6 +12,8 @@ mod crash;
 mod embedded;
 #[path = "exec/fingerprints.rs"]
 mod fingerprints;
+#[path = "fingerprints/moto.rs"]
+mod moto;
 #[path = "exec/oplog.rs"]
 mod oplog;
 #[path = "exec/several.rs"]

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs every server and tool that the tests need, from Debian's packages. Quick and silent when all is there.
+# Installs every server and tool that the tests need, from Debian's packages; and moto, an S3 server that Debian does not
+# have, from PyPI into a folder of its own. Quick and silent when all is there.
 #
 #   tests/install.sh           install what is missing
 #   tests/install.sh --check   install nothing; list what is missing and exit 1 if there is any
@@ -41,6 +42,7 @@ WANTED=(
   e2fsprogs:/usr/sbin/mkfs.ext4
   btrfs-progs:/usr/sbin/mkfs.btrfs
   mariadb-server:/usr/sbin/mariadbd
+  python3.11-venv:/usr/lib/python3.11/ensurepip/__init__.py
 )
 
 missing=()
@@ -48,54 +50,72 @@ for entry in "${WANTED[@]}"; do
   [[ -e ${entry#*:} ]] || missing+=("${entry%%:*}")
 done
 
+# Where tests find moto, and the packages it is made of; the list is put beside it when all are in.
+moto=/var/cache/blackstart-tests/moto
+moto_list=$(dirname "$0")/moto.txt
+moto_is_there() { [[ -x $moto/bin/moto_server ]] && cmp -s "$moto_list" "$moto/installed.txt"; }
+lacking=("${missing[@]}")
+moto_is_there || lacking+=("moto (PyPI)")
+
+((${#lacking[@]} == 0)) && exit 0
 if [[ ${1:-} == --check ]]; then
-  ((${#missing[@]} == 0)) && exit 0
-  echo "missing packages: ${missing[*]} (tests/install.sh installs them)" >&2
+  echo "missing packages: ${lacking[*]} (tests/install.sh installs them)" >&2
   exit 1
 fi
-((${#missing[@]} == 0)) && exit 0
-
 if ((EUID != 0)); then
-  echo "tests/install.sh: missing packages: ${missing[*]}; run it as root once: sudo tests/install.sh" >&2
+  echo "tests/install.sh: missing packages: ${lacking[*]}; run it as root once: sudo tests/install.sh" >&2
   exit 1
 fi
-if ! command -v apt-get >/dev/null; then
-  echo "tests/install.sh: only Debian and its derivatives are supported here; install by hand: ${missing[*]}" >&2
-  exit 1
-fi
-
 log=$(mktemp /tmp/blackstart-install.XXXXXX)
-policy=/usr/sbin/policy-rc.d
-kept=
-restore() {
-  if [[ -n $kept ]]; then mv -f "$kept" "$policy"; else rm -f "$policy"; fi
-  rm -f /etc/postgresql-common/createcluster.d/blackstart.conf
-}
-trap restore EXIT
-[[ -e $policy ]] && kept=$(mktemp "$policy.XXXXXX") && cp -p "$policy" "$kept"
-printf '#!/bin/sh\nexit 101\n' >"$policy"
-chmod 755 "$policy"
-mkdir -p /etc/postgresql-common/createcluster.d
-echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/blackstart.conf
+if ((${#missing[@]} > 0)); then
+  if ! command -v apt-get >/dev/null; then
+    echo "tests/install.sh: only Debian and its derivatives are supported here; install by hand: ${missing[*]}" >&2
+    exit 1
+  fi
 
-install_them() {
-  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends \
-    "${missing[@]}" >>"$log" 2>&1
-}
-# The package lists may be old or empty on a fresh machine: one update, only when it is needed.
-if ! install_them; then
-  apt-get -o DPkg::Lock::Timeout=300 update -qq >>"$log" 2>&1 || true
+  policy=/usr/sbin/policy-rc.d
+  kept=
+  restore() {
+    if [[ -n $kept ]]; then mv -f "$kept" "$policy"; else rm -f "$policy"; fi
+    rm -f /etc/postgresql-common/createcluster.d/blackstart.conf
+  }
+  trap restore EXIT
+  [[ -e $policy ]] && kept=$(mktemp "$policy.XXXXXX") && cp -p "$policy" "$kept"
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+  mkdir -p /etc/postgresql-common/createcluster.d
+  echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/blackstart.conf
+
+  install_them() {
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends \
+      "${missing[@]}" >>"$log" 2>&1
+  }
+  # The package lists may be old or empty on a fresh machine: one update, only when it is needed.
   if ! install_them; then
-    echo "tests/install.sh: apt-get could not install ${missing[*]}; the end of $log:" >&2
+    apt-get -o DPkg::Lock::Timeout=300 update -qq >>"$log" 2>&1 || true
+    if ! install_them; then
+      echo "tests/install.sh: apt-get could not install ${missing[*]}; the end of $log:" >&2
+      tail -n 15 "$log" >&2
+      exit 1
+    fi
+  fi
+  # Where systemd runs, a package may have asked to be started at the next boot.
+  if [[ -d /run/systemd/system ]]; then
+    for service in patroni etcd haproxy; do
+      [[ " ${missing[*]} " == *" $service"* ]] && systemctl disable --quiet --now "$service" 2>/dev/null || true
+    done
+  fi
+fi
+if ! moto_is_there; then
+  rm -rf "$moto"
+  mkdir -p "${moto%/*}"
+  if ! { python3 -m venv "$moto" && "$moto/bin/pip" --disable-pip-version-check install --quiet --no-cache-dir \
+    --no-compile --no-deps --only-binary :all: --retries 5 -r "$moto_list"; } >>"$log" 2>&1; then
+    echo "tests/install.sh: moto could not be installed from PyPI; the end of $log:" >&2
     tail -n 15 "$log" >&2
     exit 1
   fi
-fi
-# Where systemd runs, a package may have asked to be started at the next boot.
-if [[ -d /run/systemd/system ]]; then
-  for service in patroni etcd haproxy; do
-    [[ " ${missing[*]} " == *" $service"* ]] && systemctl disable --quiet --now "$service" 2>/dev/null || true
-  done
+  cp "$moto_list" "$moto/installed.txt"
 fi
 rm -f "$log"
-echo "installed: ${missing[*]}"
+echo "installed: ${lacking[*]}"

@@ -74,7 +74,8 @@ fn bare(url: &str) -> String {
     }
 }
 
-fn failed(name: &str, error: reqwest::Error) -> AdapterError {
+/// What an exchange that failed says, without its URL.
+pub(super) fn failed(name: &str, error: reqwest::Error) -> AdapterError {
     let error = error.without_url();
     let mut cause: &dyn Error = &error;
     while let Some(deeper) = cause.source() {

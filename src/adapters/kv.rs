@@ -1,7 +1,10 @@
 //! The client of the embedded staging's ledger protocol (described in `staging`): one connection per writer, reads on
 //! kept connections besides, and the dump for the read-back. What its findings mean is not decided here.
 
+mod keys;
 mod read_back;
+
+pub(super) use keys::keys;
 
 use super::connection::{Connection, Failure, Message, Reply, Site};
 use super::snapshot::Snapshot;
@@ -239,25 +242,44 @@ impl Kv {
         message: Message,
         line: &mut (dyn FnMut(&str) + Send),
     ) -> Result<u16, AdapterError> {
-        let mut lines = Lines { line, rest: Vec::new() };
-        let exchange = async {
-            let mut connection = Connection::open(&self.site, self.settings.timeout).await?;
-            connection.stream(path, message, &mut |piece| lines.piece(piece)).await
-        };
-        let status = match tokio::time::timeout(DUMP, exchange).await {
-            Err(_) => return Err(AdapterError::TimedOut("read back the ledger: it takes too long".to_owned())),
-            Ok(Err(Failure::NotSent(why))) => {
-                return Err(AdapterError::Unreachable(format!("read back the ledger: {why}")));
-            }
-            Ok(Err(Failure::Resources(why) | Failure::Undecided(why))) => {
-                return Err(AdapterError::Other(format!("read back the ledger: {why}")));
-            }
-            Ok(Ok(status)) => status,
-        };
-        if lines.rest.is_empty() {
-            return Ok(status);
+        let (connect, limit) = (self.settings.timeout, DUMP);
+        lines(&Asked { site: &self.site, what: "read back the ledger", connect, limit }, path, message, line).await
+    }
+}
+
+/// Who is asked, for what, and how long it may take.
+struct Asked<'a> {
+    site: &'a Site,
+    what: &'a str,
+    connect: Duration,
+    limit: Duration,
+}
+
+/// Sends a request on a connection of its own and hands over its answer line by line; returns the status.
+async fn lines(
+    asked: &Asked<'_>,
+    path: &str,
+    message: Message,
+    line: &mut (dyn FnMut(&str) + Send),
+) -> Result<u16, AdapterError> {
+    let what = asked.what;
+    let mut lines = Lines { line, rest: Vec::new() };
+    let exchange = async {
+        let mut connection = Connection::open(asked.site, asked.connect).await?;
+        connection.stream(path, message, &mut |piece| lines.piece(piece)).await
+    };
+    let status = match tokio::time::timeout(asked.limit, exchange).await {
+        Err(_) => return Err(AdapterError::TimedOut(format!("{what}: it takes too long"))),
+        Ok(Err(Failure::NotSent(why))) => return Err(AdapterError::Unreachable(format!("{what}: {why}"))),
+        Ok(Err(Failure::Resources(why) | Failure::Undecided(why))) => {
+            return Err(AdapterError::Other(format!("{what}: {why}")));
         }
-        Err(AdapterError::Other("read back the ledger: cut off in the middle of a line".to_owned()))
+        Ok(Ok(status)) => status,
+    };
+    if lines.rest.is_empty() {
+        Ok(status)
+    } else {
+        Err(AdapterError::Other(format!("{what}: cut off in the middle of a line")))
     }
 }
 

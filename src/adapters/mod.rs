@@ -46,6 +46,7 @@ mod http2;
 mod kv;
 mod names;
 mod process;
+mod s3;
 mod system;
 mod tcp;
 mod tls;

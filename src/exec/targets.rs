@@ -7,7 +7,7 @@ use crate::adapters::{NetworkPlace, World, host};
 use crate::faults::service::Service;
 use crate::faults::{Cx, container};
 use crate::model::{PinnedTarget, ProcessIdentity, RunId, TargetRef, Template};
-use crate::plan::{NetworkTarget, Plan, ProcessTarget, ServiceTarget, TargetSpec};
+use crate::plan::{NetworkTarget, Plan, ProcessTarget, S3Target, ServiceTarget, TargetSpec};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -24,6 +24,7 @@ pub(super) async fn resolve(name: &str, spec: &TargetSpec, cx: &Cx<'_>) -> Resul
         TargetSpec::Kv(target) => ("kv", url_fields(&target.url, 80, cx)),
         TargetSpec::Postgres(target) => ("postgres", url_fields(&target.url, 5432, cx)),
         TargetSpec::Mysql(target) => ("mysql", url_fields(&target.url, 3306, cx)),
+        TargetSpec::S3(target) => ("s3", bucket(target, cx)),
         TargetSpec::Host(_) => ("host", Ok(this_machine())),
         TargetSpec::Service(target) => ("service", service(name, target, cx).await),
         TargetSpec::Tcp(target) => ("tcp", address_fields(&shown(&target.address, cx))),
@@ -129,6 +130,13 @@ fn url_fields(url: &Template, port: u16, cx: &Cx<'_>) -> Result<Found, String> {
         fields.insert("user".to_owned(), login.split(':').next().unwrap_or_default().to_owned());
     }
     Ok((Vec::new(), fields))
+}
+
+/// The service by its endpoint, and the bucket in it.
+fn bucket(target: &S3Target, cx: &Cx<'_>) -> Result<Found, String> {
+    let (processes, mut fields) = url_fields(&target.endpoint, 80, cx)?;
+    fields.insert("bucket".to_owned(), known(shown(&target.bucket, cx))?);
+    Ok((processes, fields))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

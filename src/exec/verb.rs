@@ -127,7 +127,7 @@ impl Drill<'_> {
     }
 
     async fn expect(&self, probe: &ProbeSpec, wait: &Wait) -> VerbEnd {
-        let (mut last_false, mut true_since, mut looks) = (None, None::<Span>, 0);
+        let (mut last_false, mut true_since, mut looks, mut said) = (None, None::<Span>, 0, None);
         loop {
             let bound = if true_since.is_some() { self.now().after(EXPECT_LIMIT) } else { wait.until };
             let (sample, span) = self.look(probe, bound).await;
@@ -142,10 +142,13 @@ impl Drill<'_> {
                 }
                 other => {
                     true_since = None;
+                    let cut = matches!(&other, Err(ProbeError::World(AdapterError::TimedOut(_))));
                     let outcome = not_true(other, &mut last_false, span);
                     if span.hi >= wait.until {
-                        return end(outcome, String::new(), span);
+                        // What the look before it said says more than that the last one was cut off.
+                        return end(said.filter(|_| cut).unwrap_or(outcome), String::new(), span);
                     }
+                    said = Some(outcome);
                 }
             }
             self.pause(span).await;

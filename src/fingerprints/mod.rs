@@ -10,11 +10,15 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
 mod directory;
+mod keys;
 mod mysql;
+mod objects;
 mod postgres;
 
 pub use directory::DirectoryPrint;
+pub use keys::KeysPrint;
 pub use mysql::MysqlPrint;
+pub use objects::ObjectsPrint;
 pub use postgres::PostgresPrint;
 
 /// A fingerprint of one kind of store.
@@ -23,6 +27,8 @@ pub trait Print: Serialize + DeserializeOwned + JsonSchema + Send + Sync {
     const KIND: &'static str;
     /// One line for `list` and the reference.
     const SUMMARY: &'static str;
+    /// Kinds of targets that it can read.
+    const TARGETS: &'static [&'static str] = &[Self::KIND];
 
     /// The target it reads, if it names one.
     fn target(&self) -> Option<&TargetRef> {
@@ -59,6 +65,11 @@ macro_rules! fingerprints {
             pub fn kind(&self) -> &'static str {
                 match self { $(Self::$variant(_) => <$ty as Print>::KIND),+ }
             }
+            /// Kinds of targets that it can read.
+            #[must_use]
+            pub fn target_kinds(&self) -> &'static [&'static str] {
+                match self { $(Self::$variant(_) => <$ty as Print>::TARGETS),+ }
+            }
             /// The target it reads, if it names one.
             #[must_use]
             pub fn target(&self) -> Option<&TargetRef> {
@@ -80,6 +91,8 @@ fingerprints! {
     Postgres(PostgresPrint) = "postgres",
     Mysql(MysqlPrint) = "mysql",
     Directory(DirectoryPrint) = "directory",
+    Keys(KeysPrint) = "keys",
+    Objects(ObjectsPrint) = "objects",
 }
 
 impl FingerprintSpec {

@@ -26,9 +26,9 @@ pub use objective::{ClientBehaviour, ClockBasis, Objective, ObjectiveKind, Retry
 pub use operation::{Action, Found, Key, OpRecord, Outcome};
 pub use ops::Ops;
 pub use section::{
-    AddressTarget, ComposeService, ContainerTarget, EmbeddedStaging, HostTarget, Manager, NetworkTarget, Orphaned,
-    PathTarget, ProcessTarget, ProxyTarget, Replication, ResolverTarget, SecretSource, ServiceSpec, ServiceTarget,
-    TargetSpec, UrlTarget,
+    AddressTarget, Addressing, ComposeService, ContainerTarget, EmbeddedStaging, HostTarget, Manager, NetworkTarget,
+    Orphaned, PathTarget, ProcessTarget, ProxyTarget, Replication, ResolverTarget, S3Target, SecretSource, ServiceSpec,
+    ServiceTarget, TargetSpec, UrlTarget,
 };
 pub use signal::SignalName;
 pub use spec::{CommandSpec, Comparison, OutputSpec, RequestSpec, RunSpec, Scalar, TargetRef, WayBack};

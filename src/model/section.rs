@@ -50,6 +50,8 @@ pub enum TargetSpec {
     Proxy(ProxyTarget),
     /// A name server of ours that something is pointed at. Fields: `address`, `host`, `port`, `control`.
     Resolver(ResolverTarget),
+    /// A bucket of a service that speaks the S3 protocol. Fields: `url`, `host`, `port`, `bucket`.
+    S3(S3Target),
 }
 
 impl TargetSpec {
@@ -71,6 +73,7 @@ impl TargetSpec {
             Self::Host(_) => "host",
             Self::Proxy(_) => "proxy",
             Self::Resolver(_) => "resolver",
+            Self::S3(_) => "s3",
         }
     }
 }
@@ -281,6 +284,45 @@ pub struct ProxyTarget {
     /// The control socket of one that runs already (`blackstart proxy --control FILE …`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Template>,
+}
+
+/// A bucket by the S3 protocol. Without `access_key` and `secret_key` requests are not signed, as for a public bucket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct S3Target {
+    /// The service's URL, like `https://s3.eu-central-1.amazonaws.com`.
+    pub endpoint: Template,
+    /// The bucket's name.
+    pub bucket: Template,
+    /// The region that requests are signed for; us-east-1 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Template>,
+    /// Does the bucket's name stand in the `path` or in the `host`? In the path if not given.
+    #[serde(default)]
+    pub addressing: Addressing,
+    /// The access key's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<Template>,
+    /// Its secret, by reference: `${secrets.NAME}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_key: Option<Template>,
+    /// The token of temporary credentials, by reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_token: Option<Template>,
+    /// A PEM file with the certificates that are trusted; those of the machine if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Template>,
+}
+
+/// Where a bucket's name stands in a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Addressing {
+    /// In the path: `https://HOST/BUCKET/KEY`.
+    #[default]
+    Path,
+    /// In the host: `https://BUCKET.HOST/KEY`.
+    Host,
 }
 
 /// What a proxy or a resolver of a drill does when the drill's runner is gone.

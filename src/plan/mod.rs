@@ -26,8 +26,8 @@ mod vantage;
 
 pub use crate::model::{
     AddressTarget, ComposeService, ContainerTarget, EmbeddedStaging, HostTarget, NetworkTarget, PathTarget,
-    ProcessTarget, ProxyTarget, Replication, ResolverTarget, SecretSource, ServiceSpec, ServiceTarget, TargetSpec,
-    UrlTarget,
+    ProcessTarget, ProxyTarget, Replication, ResolverTarget, S3Target, SecretSource, ServiceSpec, ServiceTarget,
+    TargetSpec, UrlTarget,
 };
 pub use explain::{Explanation, FaultLine, PhaseLine, StepLine, TargetLine, explain};
 pub use lower::{Inputs, compile, lower};
@@ -212,6 +212,12 @@ pub const TARGET_KINDS: &[crate::faults::KindInfo] = &[
         summary: "a name server of ours that something is pointed at: faults act on its answers",
         note: "",
         schema: || schemars::schema_for!(ResolverTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "s3",
+        summary: "a bucket of a service that speaks the S3 protocol",
+        note: "",
+        schema: || schemars::schema_for!(S3Target),
     },
 ];
 

@@ -15,6 +15,7 @@
 //! | `GET /ledger/{run}/tally` | 200 and one line per writer, `writer rows highest-seq sum-of-seqs`, then `end LINES`; `upto=W.S,W.S` counts only these writers, each up to S; `any=1` as above. Only a node answers it |
 //! | `GET /ledger/{run}/blocks` | 200 and a line for each writer and 4,096 sequence numbers: `writer block count min max sum order first last` (sums of hashes, the hash of the order, and places in the server's order, as `adapters::snapshot` has them), then `end TERM LENGTH` |
 //! | `POST /ledger/{run}/rows?term=TERM&to=LENGTH`, body: a line `writer block` for each block, or `all` | 200 and the dump's lines of these blocks with their place before them, of the same moment as the sums; 503 if it is over |
+//! | `GET /keys?prefix=P` | 200 and a line for each stored row whose key `run/writer/seq` begins with P, `key payload-hex`, then `end COUNT`, which is not said if the log was cut meanwhile; `any=1` as above |
 //! | `GET /?nonce=X` | 200 and a small page that holds X; 503 from a node that is not primary |
 //!
 //! Writer is a `u16`, seq a `u64`, the run's name `[A-Za-z0-9_.-]{1,128}`, a payload at most 64 KiB. Every PUT that is
@@ -37,6 +38,7 @@
 mod accept;
 pub mod cluster;
 pub mod front;
+mod keys;
 pub mod log;
 mod member;
 pub mod node;

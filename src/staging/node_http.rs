@@ -2,6 +2,7 @@
 //! `/hand-over`). Every request may carry the term its sender knows; a primary that sees a newer one steps down.
 
 use super::accept::{Answer, Put, Refusal};
+use super::keys;
 use super::log::{Hex, Record};
 use super::node::Node;
 use super::summary;
@@ -34,7 +35,7 @@ pub(super) const TERM: &str = "x-blackstart-term";
 /// The largest payload.
 pub(super) const PAYLOAD_LIMIT: usize = 64 * 1024;
 
-const DUMP_CHUNK: usize = 1024;
+pub(super) const DUMP_CHUNK: usize = 1024;
 const HAND_OVER_LIMIT: Duration = Duration::from_secs(5);
 
 type Shared = State<Arc<Node>>;
@@ -48,6 +49,7 @@ pub(super) async fn serve(node: Arc<Node>, listener: TcpListener) -> io::Result<
         .route("/ledger/{run}/blocks", get(summary::blocks))
         .route("/ledger/{run}/rows", post(summary::rows))
         .route("/ledger/{run}/{writer}/{seq}", get(read).put(write))
+        .route("/keys", get(keys::list))
         .route("/health", get(health))
         .route("/promote", post(promote))
         .route("/hand-over", post(hand_over))

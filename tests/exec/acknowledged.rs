@@ -18,14 +18,14 @@ const WRITERS: u16 = 4;
 const RATE: u64 = 400;
 
 /// A store that outlives the runner; it ends with its standard input.
-struct Store {
+pub struct Store {
     child: Child,
-    port: u16,
+    pub port: u16,
     _dir: tempfile::TempDir,
 }
 
 impl Store {
-    fn up() -> Self {
+    pub fn up() -> Self {
         for _ in 0..20 {
             let (dir, port) = (tempfile::tempdir().unwrap(), free_ports());
             let mut command = Command::new(env!("CARGO_BIN_EXE_blackstart"));

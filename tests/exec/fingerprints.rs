@@ -1,9 +1,14 @@
 //! The user's own data across a drill: the same, damaged, damaged and restored, and not to be read.
 
+use crate::acknowledged::Store;
 use crate::bench::{Bench, Ran};
+use crate::moto::Moto;
+use blackstart::adapters::{Request, World};
 use blackstart::analysis::{self, Analysis, Record};
 use blackstart::event::{Moment, What};
 use blackstart::model::{RunState, Verdict};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A fault of our own that damages one file, and what happens after it.
 fn drill(expect: &str, after: &str) -> String {
@@ -108,4 +113,106 @@ async fn what_is_gone_afterwards_fails_and_what_cannot_be_read_is_inconclusive()
     let found = analysis(&bench().run(&drill("", other)).await);
     assert_eq!(found.fingerprints[0].verdict, Verdict::Inconclusive, "{found:?}");
     assert_eq!(found.verdict, Verdict::Inconclusive, "{found:?}");
+}
+
+/// Keys that were there before, in a store that a ledger writes to all the while; one more comes at the end.
+fn keys(port: u16) -> String {
+    format!(
+        r#"
+drill: keys
+environment: test
+baseline: 50ms
+targets:
+  store: {{kv: {{url: "http://127.0.0.1:{port}"}}}}
+workload:
+  orders: {{ledger: {{target: store, rate: 100/s, writers: 2, timeout: 2s}}, service: {{stable: 1s}}}}
+fingerprints:
+  kept: {{keys: {{target: store, prefixes: [seed/], exclude: ["seed/7/*"]}}}}
+  all: {{keys: {{target: store}}}}
+outage:
+  - id: nothing
+    inject: {{command: {{inject: [touch, broken], effective: [test, -e, broken], heal: [rm, -f, broken], healed: [sh, -c, "test ! -e broken"]}}}}
+    deadline: 1m
+restore:
+  - {{id: same, expect: {{fingerprint: all}}, within: 10s}}
+  - {{id: more, run: {{request: {{method: PUT, url: "http://127.0.0.1:{port}/ledger/seed/7/1", body: x}}}}}}
+  - {{id: gone, heal: nothing}}
+verify:
+  - {{id: kept, check: {{fingerprint: kept}}}}
+  - {{id: all, check: {{fingerprint: all}}}}
+"#
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_compared_beside_a_ledger_in_the_same_store() {
+    let store = Store::up();
+    let http = World::system().http;
+    for key in ["seed/0/1", "seed/0/2", "seed/1/1"] {
+        let (url, timeout) = (format!("http://127.0.0.1:{}/ledger/{key}", store.port), Duration::from_secs(30));
+        let (method, headers, body) = ("PUT".to_owned(), BTreeMap::new(), Some(key.as_bytes().to_vec()));
+        assert_eq!(http.send(&Request { method, url, headers, body, timeout }).await.unwrap().status, 200);
+    }
+    let ran = bench().run(&keys(store.port)).await;
+    assert_eq!(ran.finished.state, RunState::Ended, "{}", ran.story());
+    assert!(ran.passed("same") && ran.passed("kept") && !ran.passed("all"), "{}", ran.story());
+    assert!(ran.story().contains("`every key`: 3 keys before and 4 after: at least 1 added"), "{}", ran.story());
+    let found = analysis(&ran);
+    let verdicts: Vec<(&str, Verdict)> = found.fingerprints.iter().map(|p| (p.name.as_str(), p.verdict)).collect();
+    assert_eq!(verdicts, [("kept", Verdict::Pass), ("all", Verdict::Fail)], "{found:?}");
+    assert!(found.fingerprints[1].why.contains("`seed/7/1` added"), "{found:?}");
+}
+
+const SECRET: &str = "a-secret-that-nobody-sees";
+
+/// Objects of a bucket: one changed, one that is left out, and one that comes back.
+fn objects(port: u16) -> String {
+    let url = format!("http://127.0.0.1:{port}/data");
+    format!(
+        r#"
+drill: objects
+environment: test
+baseline: 50ms
+secrets:
+  s3: {{file: ./secret}}
+targets:
+  bucket: {{s3: {{endpoint: "http://127.0.0.1:{port}", bucket: data, access_key: me, secret_key: "${{secrets.s3}}"}}}}
+fingerprints:
+  kept:   {{objects: {{target: bucket, prefixes: [in/], exclude: ["in/*.tmp"]}}}}
+  broken: {{objects: {{target: bucket, prefixes: [in/, out/]}}}}
+outage:
+  - id: damage
+    inject: {{command: {{inject: [curl, -sf, -X, PUT, --data-binary, "@new", "{url}/in/a"], effective: [sh, -c, "curl -s {url}/in/a"], heal: [curl, -sf, -X, PUT, --data-binary, "@old", "{url}/in/a"], healed: ["true"]}}}}
+    deadline: 1m
+restore:
+  - {{id: damaged, expect: {{fingerprint: kept}}, within: 300ms}}
+  - {{id: back, heal: damage}}
+  - {{id: whole, expect: {{fingerprint: kept}}, within: 10s}}
+  - {{id: more, run: {{command: [curl, -sf, -X, PUT, --data-binary, "@new", "{url}/in/x.tmp"]}}}}
+verify:
+  - {{id: kept, check: {{fingerprint: kept}}}}
+"#
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_are_compared_and_their_secret_is_nowhere() {
+    let (moto, bench) = (Moto::up(), bench());
+    for (name, content) in [("secret", SECRET), ("old", "old"), ("new", "new")] {
+        std::fs::write(bench.path(name), content).unwrap();
+    }
+    moto.send("PUT", "data", b"").await;
+    for key in ["in/a", "in/b", "out/c"] {
+        moto.send("PUT", &format!("data/{key}"), b"old").await;
+    }
+    let ran = bench.run(&objects(moto.port)).await;
+    assert_eq!(ran.finished.state, RunState::Ended, "{}", ran.story());
+    assert!(!ran.passed("damaged") && ran.passed("whole") && ran.passed("kept"), "{}", ran.story());
+    assert!(ran.story().contains("1 changed (`in/a` changed)"), "{}", ran.story());
+    let found = analysis(&ran);
+    let verdicts: Vec<(&str, Verdict)> = found.fingerprints.iter().map(|p| (p.name.as_str(), p.verdict)).collect();
+    assert_eq!(verdicts, [("kept", Verdict::Pass), ("broken", Verdict::Fail)], "{found:?}");
+    assert!(found.fingerprints[1].why.contains("`in/`: 2 objects before and 3 after"), "{found:?}");
+    let text = bench.journal_text();
+    assert!(text.contains("${secrets.s3}") && !text.contains(SECRET) && !text.contains("X-Amz"), "{text}");
 }

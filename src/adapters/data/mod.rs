@@ -8,7 +8,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod directory;
+pub(super) mod keys;
+mod objects;
+pub(super) mod selection;
 pub(super) mod tables;
+
+pub use objects::{Bucket, Content, Login, Objects, Versions};
+pub use selection::Selection;
 
 /// What to fingerprint, with everything filled in. A URL may hold a password: no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -19,6 +25,10 @@ pub enum Store {
     Mysql(Tables),
     /// Everything under a directory.
     Directory(Directory),
+    /// Keys of a key-value store.
+    Keys(Keys),
+    /// Objects of a bucket.
+    Objects(Objects),
 }
 
 /// Tables of a database.
@@ -32,6 +42,24 @@ pub struct Tables {
     pub exclude: BTreeMap<String, Vec<String>>,
     /// Tables of the drill itself: never part of it.
     pub own: Vec<String>,
+}
+
+/// Keys of a store.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// What it speaks.
+    pub service: KeyService,
+    /// Where it is.
+    pub url: String,
+    /// Which keys count.
+    pub selection: Selection,
+}
+
+/// What a key-value store speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyService {
+    /// The protocol of the embedded staging.
+    Kv,
 }
 
 /// A directory.
@@ -85,6 +113,8 @@ impl Data for SystemData {
                 Store::Postgres(tables) => super::postgres::fingerprint(tables, limit).await,
                 Store::Mysql(tables) => super::mysql::fingerprint(tables, limit).await,
                 Store::Directory(directory) => directory::fingerprint(directory, limit).await,
+                Store::Keys(keys) => keys::fingerprint(keys, limit).await,
+                Store::Objects(objects) => super::s3::fingerprint(objects, limit).await,
             }
         })
     }

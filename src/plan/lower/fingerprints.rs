@@ -45,7 +45,7 @@ fn one(cx: &Cx<'_>, name: &Name, node: &Node, own: &[String]) -> Option<Fingerpr
     let spec = cx.decode::<FingerprintSpec>(&kind, &name.text)?;
     if let Some(target) = spec.target() {
         let at = node.find_text(target.name()).unwrap_or(node.region);
-        super::load::target_of_kind(cx, target.name(), at, &[spec.kind()], &format!("`{}` reads", spec.kind()));
+        super::load::target_of_kind(cx, target.name(), at, spec.target_kinds(), &format!("`{}` reads", spec.kind()));
     }
     Some(FingerprintPlan {
         name: name.text.clone(),

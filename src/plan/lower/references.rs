@@ -68,6 +68,7 @@ impl Scope {
                 Some("process") => Some(&["pid", "pids", "name"]),
                 Some("http") => Some(&["url", "host", "port"]),
                 Some("kv") => Some(&["url"]),
+                Some("s3") => Some(&["url", "host", "port", "bucket"]),
                 Some("postgres" | "mysql") => Some(&["host", "port", "database", "user"]),
                 Some("proxy" | "resolver") => Some(&["address", "host", "port", "upstream", "control"]),
                 Some("tcp") => Some(&["address", "host", "port"]),

@@ -2,9 +2,10 @@
 
 use super::Cx;
 use super::references::{self, Stage, no_steps};
-use crate::model::CommandSpec;
+use crate::model::{CommandSpec, Reference};
 use crate::plan::{
-    EmbeddedStaging, ProxyTarget, ResolverTarget, SecretSource, ServiceTarget, StagingPlan, TargetPlan, TargetSpec,
+    EmbeddedStaging, ProxyTarget, ResolverTarget, S3Target, SecretSource, ServiceTarget, StagingPlan, TargetPlan,
+    TargetSpec,
 };
 use crate::playbook::ast::DrillAst;
 use crate::playbook::fields::Fields;
@@ -51,6 +52,9 @@ pub(super) fn targets(cx: &Cx<'_>, sections: &DrillAst<'_>, environment: Option<
         let Some(spec) = cx.decode::<TargetSpec>(node, &name.text) else { continue };
         one_way_to_find_it(cx, &spec, node);
         host_is_allowed(cx, &spec, node, environment);
+        if let TargetSpec::S3(bucket) = &spec {
+            signed_by_secrets(cx, bucket, node);
+        }
         targets.insert(name.text.clone(), TargetPlan { spec, place: cx.place(name.region) });
     }
     targets
@@ -146,10 +150,28 @@ fn one_way_to_manage_it(cx: &Cx<'_>, service: &ServiceTarget, node: &Node) {
     }
 }
 
+/// Both keys or none, and what is secret of them only by reference.
+fn signed_by_secrets(cx: &Cx<'_>, bucket: &S3Target, node: &Node) {
+    if bucket.access_key.is_some() != bucket.secret_key.is_some() {
+        let help = "write both `access_key` and `secret_key`, or none of them for a public bucket";
+        cx.wrong(node.region, "a request is signed with a key and its secret", help);
+    }
+    for (name, given) in [("secret_key", &bucket.secret_key), ("session_token", &bucket.session_token)] {
+        let Some(template) = given else { continue };
+        if !template.references().any(|r| matches!(r, Reference::Secret(_))) {
+            // The text itself must not be shown.
+            let message = format!("`{name}` is written into the playbook");
+            let help = format!("declare it in `secrets`, and write `{name}: \"${{secrets.NAME}}\"`");
+            cx.wrong(node.region, message, help);
+        }
+    }
+}
+
 fn host_is_allowed(cx: &Cx<'_>, spec: &TargetSpec, node: &Node, environment: Option<&str>) {
     let template = match spec {
         TargetSpec::Http(t) | TargetSpec::Kv(t) | TargetSpec::Postgres(t) | TargetSpec::Mysql(t) => &t.url,
         TargetSpec::Tcp(t) => &t.address,
+        TargetSpec::S3(t) => &t.endpoint,
         TargetSpec::Process(_) | TargetSpec::Service(_) | TargetSpec::File(_) | TargetSpec::Directory(_) => return,
         TargetSpec::Network(_) | TargetSpec::Container(_) | TargetSpec::Host(_) => return,
         TargetSpec::Proxy(ProxyTarget { upstream, .. }) | TargetSpec::Resolver(ResolverTarget { upstream, .. }) => {

@@ -1,0 +1,98 @@
+//! The fingerprint of objects: every one by its key, its size and its bytes, read as a stream. An ETag stands for the
+//! bytes only if that was asked for: it depends on how an object was uploaded and encrypted.
+
+use super::S3;
+use super::listing::{self, Entry, Kind, Next};
+use crate::adapters::AdapterError;
+use crate::adapters::data::selection::{Sums, digest};
+use crate::adapters::data::{Content, Objects, Taken, Versions};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// So many objects are read at the same time.
+const AT_ONCE: usize = 8;
+
+pub(in crate::adapters) async fn fingerprint(asked: &Objects, limit: Duration) -> Result<Taken, AdapterError> {
+    let s3 = S3::new(&asked.bucket)?;
+    let late = || AdapterError::TimedOut(format!("{}: no fingerprint within {limit:?}", s3.label("")));
+    timeout(limit, take(&s3, asked)).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn shape(asked: &Objects) -> &'static str {
+    match (asked.versions, asked.content) {
+        (Versions::Current, Content::Read) => "key, size, content",
+        (Versions::Current, Content::Etag) => "key, size, ETag",
+        (Versions::All, Content::Read) => "key, place among its versions, size, content",
+        (Versions::All, Content::Etag) => "key, place among its versions, size, ETag",
+    }
+}
+
+async fn take(s3: &S3, asked: &Objects) -> Result<Taken, AdapterError> {
+    let mut sums = Sums::new(&asked.selection, "object", shape(asked));
+    for prefix in asked.selection.prefixes() {
+        let (mut from, mut places) = (Next::new(), Places::default());
+        loop {
+            let Some(text) = s3.list(asked, &prefix, &from).await? else {
+                let absent = vec![format!("the bucket `{}`", asked.bucket.name)];
+                return Ok(Taken { absent, ..Sums::new(&asked.selection, "object", "").taken() });
+            };
+            let wrong = |why: String| AdapterError::Other(format!("list {}: {why}", s3.label(&prefix)));
+            let page = listing::parse(&text).map_err(wrong)?;
+            if let Some(stray) = page.entries.iter().find(|entry| !entry.key.starts_with(&prefix)) {
+                return Err(wrong(format!("`{}` was not asked for", stray.key)));
+            }
+            let wanted = page.entries.into_iter().filter(|entry| asked.selection.counts(&entry.key));
+            let placed = wanted.map(|entry| (places.of(&entry), entry)).collect::<Vec<_>>();
+            let digests = stream::iter(placed).map(|(place, entry)| object(s3, asked, place, entry));
+            let mut digests = digests.buffer_unordered(AT_ONCE);
+            while let Some((key, digest)) = digests.try_next().await? {
+                sums.add(&prefix, &key, digest);
+            }
+            match page.next {
+                None => break,
+                Some(next) if next == from => return Err(wrong("it goes round in circles".to_owned())),
+                Some(next) => from = next,
+            }
+        }
+    }
+    Ok(sums.taken())
+}
+
+/// The place of a version among those of its key, the newest first: a server lists them so, one key after the other.
+#[derive(Default)]
+struct Places {
+    last: Option<(String, u64)>,
+}
+
+impl Places {
+    fn of(&mut self, entry: &Entry) -> u64 {
+        match &mut self.last {
+            Some((key, place)) if *key == entry.key => {
+                *place += 1;
+                *place
+            }
+            last => {
+                *last = Some((entry.key.clone(), 0));
+                0
+            }
+        }
+    }
+}
+
+async fn object(s3: &S3, asked: &Objects, place: u64, entry: Entry) -> Result<(String, u64), AdapterError> {
+    let place = match asked.versions {
+        Versions::All => place.to_le_bytes().to_vec(),
+        Versions::Current => Vec::new(),
+    };
+    let content = match (entry.kind, asked.content) {
+        (Kind::Deleted, _) => b"deleted".to_vec(),
+        (Kind::Object, Content::Read) => s3.hash(&entry).await?.to_vec(),
+        (Kind::Object, Content::Etag) if entry.etag.is_empty() => {
+            return Err(AdapterError::Other(format!("list {}: it has no ETag", s3.label(&entry.key))));
+        }
+        (Kind::Object, Content::Etag) => entry.etag.clone().into_bytes(),
+    };
+    let digest = digest(&[entry.key.as_bytes(), &place, &entry.size.to_le_bytes(), &content]);
+    Ok((entry.key, digest))
+}
