@@ -2,13 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-use blackstart::adapters::World;
+#[path = "fingerprints/suite.rs"]
+mod suite;
+
 use blackstart::adapters::data::{Store, Tables, Taken};
+use blackstart::adapters::{AdapterError, World};
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use suite::{Ground, Thing};
 use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -152,6 +156,28 @@ async fn tables_of_a_real_server() {
     assert_eq!(maria.take(&["items"], &[("items", "mad")]).await.absent, ["the column `mad` of `items`"]);
     wrong(&maria).await;
     probes(&maria).await;
+    suite::holds(&mut Things(&maria)).await;
+}
+
+/// A table that is made anew for each state. What is left out of a table are columns, not rows: those stay away.
+struct Things<'a>(&'a Maria);
+
+impl Ground for Things<'_> {
+    async fn of(&mut self, things: &[Thing]) -> Taken {
+        let kept = things.iter().filter(|(number, _)| *number < 90);
+        let rows: Vec<String> = kept.map(|(number, content)| format!("({number}, '{content}', uuid())")).collect();
+        self.0.sql(&format!(
+            "use shop; drop table if exists things; create table things (id int, content text, seen text);
+            insert into things values {}",
+            rows.join(", ")
+        ));
+        self.0.take(&["things"], &[("things", "seen")]).await
+    }
+
+    async fn unreadable(&mut self) -> Result<Taken, AdapterError> {
+        self.0.sql("use shop; drop table things; create table gone (id int); create view things as select * from gone; drop table gone");
+        World::system().data.fingerprint(&self.0.asked(&["things"], &[]), LIMIT).await
+    }
 }
 
 /// What cannot be hashed or read is an error, and no error tells a secret.

@@ -24,3 +24,6 @@ mod protected;
 #[cfg(test)]
 #[path = "postgres/sites.rs"]
 mod sites;
+#[cfg(test)]
+#[path = "fingerprints/suite.rs"]
+mod suite;

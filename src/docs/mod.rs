@@ -69,6 +69,8 @@ pub mod decisions {
         d014_export;
         #[doc = include_str!("decisions/017_vantage_points.md")]
         d017_vantage_points;
+        #[doc = include_str!("decisions/019_prefixes.md")]
+        d019_prefixes;
         #[doc = include_str!("decisions/016_fingerprints.md")]
         d016_fingerprints;
         #[doc = include_str!("decisions/018_write_each.md")]

@@ -2,7 +2,7 @@
 
 use crate::acknowledged::Store;
 use crate::bench::{Bench, Ran};
-use crate::moto::Moto;
+use crate::moto::{Moto, SECRET};
 use blackstart::adapters::{Request, World};
 use blackstart::analysis::{self, Analysis, Record};
 use blackstart::event::{Moment, What};
@@ -163,8 +163,6 @@ async fn keys_are_compared_beside_a_ledger_in_the_same_store() {
     assert!(found.fingerprints[1].why.contains("`seed/7/1` added"), "{found:?}");
 }
 
-const SECRET: &str = "a-secret-that-nobody-sees";
-
 /// Objects of a bucket: one changed, one that is left out, and one that comes back.
 fn objects(port: u16) -> String {
     let url = format!("http://127.0.0.1:{port}/data");
@@ -176,19 +174,19 @@ baseline: 50ms
 secrets:
   s3: {{file: ./secret}}
 targets:
-  bucket: {{s3: {{endpoint: "http://127.0.0.1:{port}", bucket: data, access_key: me, secret_key: "${{secrets.s3}}"}}}}
+  bucket: {{s3: {{endpoint: "http://127.0.0.1:{port}", bucket: data, region: eu-central-1, access_key: key, secret_key: "${{secrets.s3}}"}}}}
 fingerprints:
   kept:   {{objects: {{target: bucket, prefixes: [in/], exclude: ["in/*.tmp"]}}}}
   broken: {{objects: {{target: bucket, prefixes: [in/, out/]}}}}
 outage:
   - id: damage
-    inject: {{command: {{inject: [curl, -sf, -X, PUT, --data-binary, "@new", "{url}/in/a"], effective: [sh, -c, "curl -s {url}/in/a"], heal: [curl, -sf, -X, PUT, --data-binary, "@old", "{url}/in/a"], healed: ["true"]}}}}
+    inject: {{command: {{inject: [curl, -sf, -T, new, "{url}/in/a"], effective: [sh, -c, "test $(curl -s {url}/in/a) = new"], heal: [curl, -sf, -T, old, "{url}/in/a"], healed: [sh, -c, "test $(curl -s {url}/in/a) = old"]}}}}
     deadline: 1m
 restore:
   - {{id: damaged, expect: {{fingerprint: kept}}, within: 300ms}}
   - {{id: back, heal: damage}}
   - {{id: whole, expect: {{fingerprint: kept}}, within: 10s}}
-  - {{id: more, run: {{command: [curl, -sf, -X, PUT, --data-binary, "@new", "{url}/in/x.tmp"]}}}}
+  - {{id: more, run: {{command: [curl, -sf, -T, new, "{url}/in/x.tmp"]}}}}
 verify:
   - {{id: kept, check: {{fingerprint: kept}}}}
 "#

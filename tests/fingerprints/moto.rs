@@ -1,4 +1,4 @@
-//! A real S3 server for tests: moto, which `tests/install.sh` puts into a folder of its own.
+//! A real S3 server for tests: moto, which `tests/install.sh` puts into a folder of its own, with signatures checked.
 
 use blackstart::adapters::{Request, World};
 use std::collections::BTreeMap;
@@ -6,7 +6,11 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const PROGRAM: &str = "/var/cache/blackstart-tests/moto/bin/moto_server";
+const PYTHON: &str = "/var/cache/blackstart-tests/moto/bin/python";
+/// Who may sign, and for which region.
+pub const KEY: &str = "key";
+pub const SECRET: &str = "a-secret-that-nobody-sees";
+pub const REGION: &str = "eu-central-1";
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A server of a test's own; it keeps everything in memory and is ended with this.
@@ -17,21 +21,23 @@ pub struct Moto {
 
 impl Moto {
     pub fn up() -> Self {
-        Self::with(&[])
+        Self::with("", &[])
     }
 
-    /// With these arguments besides.
-    pub fn with(arguments: &[&str]) -> Self {
+    /// For those who also show this token, and with these arguments.
+    pub fn with(token: &str, arguments: &[&str]) -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fingerprints/moto_server.py");
         let until = Instant::now() + LIMIT;
         while Instant::now() < until {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let mut child = Command::new(PROGRAM)
+            let mut child = Command::new(PYTHON)
+                .args([script, KEY, SECRET, token, REGION])
                 .args(["-H", "127.0.0.1", "-p", &port.to_string()])
                 .args(arguments)
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()
-                .unwrap_or_else(|e| panic!("{PROGRAM}: {e}; tests/install.sh installs it"));
+                .unwrap_or_else(|e| panic!("{PYTHON}: {e}; tests/install.sh installs it"));
             // It ends when somebody else took the port meanwhile.
             while Instant::now() < until && child.try_wait().unwrap().is_none() {
                 if TcpStream::connect(("127.0.0.1", port)).is_ok() {

@@ -1,6 +1,6 @@
 //! Objects of a real S3 server: the suite, pages, odd keys, versions, uploads in parts, TLS.
 
-use crate::moto::Moto;
+use crate::moto::{KEY, Moto, REGION, SECRET};
 use crate::suite::{Ground, Thing, holds};
 use blackstart::adapters::data::{Bucket, Content, Login, Objects, Selection, Store, Taken, Versions};
 use blackstart::adapters::{AdapterError, World};
@@ -10,8 +10,8 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn asked(endpoint: String) -> Objects {
-    let login = Some(Login { key: "key".to_owned(), secret: "secret".to_owned(), token: Some("token".to_owned()) });
-    let (name, region) = ("data".to_owned(), "eu-central-1".to_owned());
+    let login = Some(Login { key: KEY.to_owned(), secret: SECRET.to_owned(), token: None });
+    let (name, region) = ("data".to_owned(), REGION.to_owned());
     let bucket = Bucket { endpoint, name, region, addressing: Addressing::Path, login, ca: None };
     let selection = Selection { prefixes: vec!["in/".to_owned()], ..Selection::default() };
     Objects { bucket, selection, content: Content::Read, versions: Versions::Current, page: 1_000 }
@@ -82,6 +82,11 @@ async fn pages_odd_keys_and_uploads_in_parts_change_nothing() {
     assert_eq!(take(&moto, |_| {}).await.unwrap(), whole);
     let others = take(&moto, |asked| asked.content = Content::Etag).await.unwrap();
     assert_eq!(tags.print.differences(&others.print).len(), 1, "what the documentation says of ETags");
+    // Who signs with another secret.
+    let secret = "another".to_owned();
+    let wrong = Some(Login { key: KEY.to_owned(), secret, token: None });
+    let refused = take(&moto, |asked| asked.bucket.login = wrong).await.unwrap_err().to_string();
+    assert!(refused.ends_with("status 403 (SignatureDoesNotMatch)"), "{refused}");
     // A bucket and a prefix that are not there.
     let none = take(&moto, |asked| asked.bucket.name = "nothing".to_owned()).await.unwrap();
     assert_eq!((none.print.parts.len(), none.absent), (0, vec!["the bucket `nothing`".to_owned()]));
@@ -116,16 +121,20 @@ async fn versions_count_if_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_trusts_whom_it_is_told_to_trust() {
+async fn a_token_is_signed_and_tls_trusts_whom_it_is_told_to_trust() {
     let folder = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
     std::fs::write(&certificate, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let arguments = ["--ssl", "--ssl-cert", certificate.to_str().unwrap(), "--ssl-key", key.to_str().unwrap()];
-    let moto = Moto::with(&arguments);
+    let moto = Moto::with("a/token+", &arguments);
     let mut asked = asked(format!("https://127.0.0.1:{}", moto.port));
     asked.bucket.ca = Some(certificate.display().to_string());
+    let refused = World::system().data.fingerprint(&Store::Objects(asked.clone()), LIMIT).await.unwrap_err();
+    assert!(refused.to_string().ends_with("status 403 (SignatureDoesNotMatch)"), "no token yet: {refused}");
+    let token = Some("a/token+".to_owned());
+    asked.bucket.login = Some(Login { key: KEY.to_owned(), secret: SECRET.to_owned(), token });
     let taken = World::system().data.fingerprint(&Store::Objects(asked.clone()), LIMIT).await.unwrap();
     assert_eq!(taken.absent, ["the bucket `data`"], "it was asked");
     // Somebody else's certificate.

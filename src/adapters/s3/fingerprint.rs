@@ -2,7 +2,7 @@
 //! bytes only if that was asked for: it depends on how an object was uploaded and encrypted.
 
 use super::S3;
-use super::listing::{self, Entry, Kind, Next};
+use super::listing::{self, Age, Entry, Kind, Next};
 use crate::adapters::AdapterError;
 use crate::adapters::data::selection::{Sums, digest};
 use crate::adapters::data::{Content, Objects, Taken, Versions};
@@ -23,8 +23,8 @@ fn shape(asked: &Objects) -> &'static str {
     match (asked.versions, asked.content) {
         (Versions::Current, Content::Read) => "key, size, content",
         (Versions::Current, Content::Etag) => "key, size, ETag",
-        (Versions::All, Content::Read) => "key, place among its versions, size, content",
-        (Versions::All, Content::Etag) => "key, place among its versions, size, ETag",
+        (Versions::All, Content::Read) => "key, order, size, content",
+        (Versions::All, Content::Etag) => "key, order, size, ETag",
     }
 }
 
@@ -59,15 +59,21 @@ async fn take(s3: &S3, asked: &Objects) -> Result<Taken, AdapterError> {
     Ok(sums.taken())
 }
 
-/// The place of a version among those of its key, the newest first: a server lists them so, one key after the other.
+/// Where versions stand among those of their key, the newest first: a server lists them so, one key after the other. Marks
+/// of deletion are counted by themselves, because some servers list them apart from the versions.
 #[derive(Default)]
 struct Places {
-    last: Option<(String, u64)>,
+    versions: Option<(String, u64)>,
+    marks: Option<(String, u64)>,
 }
 
 impl Places {
     fn of(&mut self, entry: &Entry) -> u64 {
-        match &mut self.last {
+        let last = match entry.kind {
+            Kind::Object => &mut self.versions,
+            Kind::Deleted => &mut self.marks,
+        };
+        match last {
             Some((key, place)) if *key == entry.key => {
                 *place += 1;
                 *place
@@ -81,9 +87,12 @@ impl Places {
 }
 
 async fn object(s3: &S3, asked: &Objects, place: u64, entry: Entry) -> Result<(String, u64), AdapterError> {
-    let place = match asked.versions {
-        Versions::All => place.to_le_bytes().to_vec(),
-        Versions::Current => Vec::new(),
+    let place = match (asked.versions, &entry.version) {
+        (Versions::Current, _) => Vec::new(),
+        (Versions::All, Some(version)) => [&place.to_le_bytes()[..], &[u8::from(version.age == Age::Latest)]].concat(),
+        (Versions::All, None) => {
+            return Err(AdapterError::Other(format!("list {}: it has no version", s3.label(&entry.key))));
+        }
     };
     let content = match (entry.kind, asked.content) {
         (Kind::Deleted, _) => b"deleted".to_vec(),

@@ -27,9 +27,23 @@ pub(super) struct Entry {
     pub key: String,
     pub kind: Kind,
     /// Only in a list of versions.
-    pub version: Option<String>,
+    pub version: Option<Version>,
     pub size: u64,
     pub etag: String,
+}
+
+/// Which of an object's versions it is.
+#[derive(Debug, PartialEq, Eq, Clone)]
+pub(super) struct Version {
+    pub id: String,
+    pub age: Age,
+}
+
+/// Is a version the one that is there?
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(super) enum Age {
+    Latest,
+    Older,
 }
 
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
@@ -78,13 +92,17 @@ fn entry(kind: Kind, fields: &Fields, encoded: bool) -> Result<Entry, String> {
         (Kind::Deleted, None) => 0,
         (Kind::Object, None) => return Err(format!("`{key}` has no size")),
     };
-    Ok(Entry {
-        key,
-        kind,
-        version: field("VersionId").cloned(),
-        size,
-        etag: field("ETag").cloned().unwrap_or_default(),
-    })
+    let age = match field("IsLatest").map(String::as_str) {
+        Some("true") => Some(Age::Latest),
+        Some("false") => Some(Age::Older),
+        _ => None,
+    };
+    let version = match (field("VersionId"), age) {
+        (None, _) => None,
+        (Some(id), Some(age)) => Some(Version { id: id.clone(), age }),
+        (Some(_), None) => return Err(format!("`{key}` has a version that is neither the latest nor an older one")),
+    };
+    Ok(Entry { key, kind, version, size, etag: field("ETag").cloned().unwrap_or_default() })
 }
 
 fn next(top: &Fields, encoded: bool) -> Result<Option<Next>, String> {
@@ -189,13 +207,16 @@ mod tests {
     fn a_page_of_versions_keeps_their_order() {
         let page = parse(
             "<ListVersionsResult><IsTruncated>true</IsTruncated><NextKeyMarker>k+</NextKeyMarker><NextVersionIdMarker>v1</NextVersionIdMarker>
-             <Version><Key>k</Key><VersionId>v3</VersionId><Size>1</Size><ETag>\"e\"</ETag></Version>
-             <DeleteMarker><Key>k</Key><VersionId>v2</VersionId></DeleteMarker>
-             <Version><Key>k</Key><VersionId>v1</VersionId><Size>2</Size><ETag>\"e\"</ETag></Version></ListVersionsResult>",
+             <Version><Key>k</Key><VersionId>v3</VersionId><IsLatest>true</IsLatest><Size>1</Size><ETag>\"e\"</ETag></Version>
+             <DeleteMarker><Key>k</Key><VersionId>v2</VersionId><IsLatest>false</IsLatest></DeleteMarker>
+             <Version><Key>k</Key><VersionId>v1</VersionId><IsLatest>false</IsLatest><Size>2</Size><ETag>\"e\"</ETag></Version></ListVersionsResult>",
         )
         .unwrap();
-        let versions: Vec<(Option<&str>, Kind)> = page.entries.iter().map(|e| (e.version.as_deref(), e.kind)).collect();
-        assert_eq!(versions, [(Some("v3"), Kind::Object), (Some("v2"), Kind::Deleted), (Some("v1"), Kind::Object)]);
+        let version = |e: &Entry| e.version.clone().map(|v| (v.id, v.age, e.kind)).unwrap();
+        let found: Vec<(String, Age, Kind)> = page.entries.iter().map(version).collect();
+        let wanted =
+            [("v3", Age::Latest, Kind::Object), ("v2", Age::Older, Kind::Deleted), ("v1", Age::Older, Kind::Object)];
+        assert_eq!(found, wanted.map(|(id, age, kind)| (id.to_owned(), age, kind)));
         let next = vec![("key-marker", "k+".to_owned()), ("version-id-marker", "v1".to_owned())];
         assert_eq!(page.next, Some(next));
     }
@@ -210,6 +231,10 @@ mod tests {
             ("<IsTruncated>false</IsTruncated><Contents><Size>1</Size></Contents>", "without a key"),
             ("<IsTruncated>false</IsTruncated><Contents><Key>k</Key></Contents>", "`k` has no size"),
             ("<IsTruncated>false</IsTruncated><Contents><Key>k</Key><Size>-1</Size></Contents>", "`k` has no size"),
+            (
+                "<IsTruncated>false</IsTruncated><Version><Key>k</Key><Size>1</Size><VersionId>v</VersionId></Version>",
+                "neither",
+            ),
             ("<IsTruncated>false</IsTruncated><Contents><Key>&what;</Key></Contents>", "`&what;` is unknown"),
             ("<IsTruncated>false</Truncated>", "no XML"),
         ] {

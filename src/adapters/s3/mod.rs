@@ -117,7 +117,7 @@ impl S3 {
         if entry.key.split('/').any(|part| part == "." || part == "..") {
             return Err(AdapterError::Other(format!("{what}: no URL can name it: leave it out")));
         }
-        let query: Vec<(&str, &str)> = entry.version.iter().map(|id| ("versionId", id.as_str())).collect();
+        let query: Vec<(&str, &str)> = entry.version.iter().map(|version| ("versionId", version.id.as_str())).collect();
         again(|| async {
             match self.send(&what, self.url(&entry.key, &query)).await {
                 Ok(answer) => bytes(&what, answer, entry).await,
