@@ -182,8 +182,9 @@ outage:
   - id: damage
     inject: {{command: {{inject: [curl, -sf, -T, new, "{url}/in/a"], effective: [sh, -c, "test $(curl -s {url}/in/a) = new"], heal: [curl, -sf, -T, old, "{url}/in/a"], healed: [sh, -c, "test $(curl -s {url}/in/a) = old"]}}}}
     deadline: 1m
+failover:
+  - {{id: damaged, expect: {{fingerprint: kept}}, within: 1s}}
 restore:
-  - {{id: damaged, expect: {{fingerprint: kept}}, within: 300ms}}
   - {{id: back, heal: damage}}
   - {{id: whole, expect: {{fingerprint: kept}}, within: 10s}}
   - {{id: more, run: {{command: [curl, -sf, -T, new, "{url}/in/x.tmp"]}}}}
