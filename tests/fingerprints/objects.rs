@@ -66,8 +66,7 @@ async fn pages_odd_keys_and_uploads_in_parts_change_nothing() {
     let whole = take(&moto, |_| {}).await.unwrap();
     assert_eq!(whole.print.parts["in/"].count, 25);
     let names = whole.listing.as_ref().unwrap().0.keys().map(String::as_str);
-    let odd: Vec<&str> =
-        names.filter(|name| name.parse::<u32>().is_err() && !name[3..].parse::<u32>().is_ok()).collect();
+    let odd: Vec<&str> = names.filter(|name| name[3..].parse::<u32>().is_err()).collect();
     assert_eq!(odd, ["in/%41", "in/a b", "in/a+b", "in/deep//er/", "in/ä&<>\""]);
     for page in [1, 7, 25] {
         assert_eq!(take(&moto, |asked| asked.page = page).await.unwrap(), whole, "{page} at once");
