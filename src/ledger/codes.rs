@@ -33,6 +33,7 @@ impl Codes {
     }
 
     /// Writes the growing run into the pages.
+    #[inline]
     pub fn close(&mut self) {
         if self.code == 0 {
             return;
@@ -41,13 +42,19 @@ impl Codes {
         if first == last {
             self.pages.at(first).put((self.from % PAGE) as u16, (self.to % PAGE) as u16, self.code);
         } else {
-            for page in first..=last {
-                let from = if page == first { (self.from % PAGE) as u16 } else { 0 };
-                let to = if page == last { (self.to % PAGE) as u16 } else { u16::MAX };
-                self.pages.at(page).put(from, to, self.code);
-            }
+            self.close_long(first, last);
         }
         self.code = 0;
+    }
+
+    /// The same for a run that goes on over several pages.
+    #[cold]
+    fn close_long(&mut self, first: u64, last: u64) {
+        for page in first..=last {
+            let from = if page == first { (self.from % PAGE) as u16 } else { 0 };
+            let to = if page == last { (self.to % PAGE) as u16 } else { u16::MAX };
+            self.pages.at(page).put(from, to, self.code);
+        }
     }
 
     /// The code of a number; 0 for none.

@@ -92,7 +92,7 @@ impl Ledger {
         let told = Told::of(outcome);
         let place = usize::from(key.writer);
         if place >= self.writers.len() {
-            self.writers.resize_with(place + 1, Writer::default);
+            self.make_room(place);
         }
         let writer = &mut self.writers[place];
         writer.told.put(key.seq, told as u8);
@@ -104,6 +104,11 @@ impl Ledger {
             }
             ring.push(key, sent, done);
         }
+    }
+
+    #[cold]
+    fn make_room(&mut self, place: usize) {
+        self.writers.resize_with(place + 1, Writer::default);
     }
 
     /// A fault happens now: of the exact times, those around this moment are kept.

@@ -135,8 +135,10 @@ fn join(out: &mut Vec<Run>, from: u32, to: u32, code: u8) {
     }
 }
 
-fn words(planes: &[Plane; 3], word: usize) -> [u64; 3] {
-    [0, 1, 2].map(|plane: usize| planes[plane].as_ref().map_or(0, |bits| bits[word]))
+#[inline]
+fn words([low, middle, high]: &[Plane; 3], word: usize) -> [u64; 3] {
+    let of = |plane: &Plane| plane.as_ref().map_or(0, |bits| bits[word]);
+    [of(low), of(middle), of(high)]
 }
 
 fn bit_code(words: &[u64; 3], bit: u32) -> u8 {
@@ -144,11 +146,34 @@ fn bit_code(words: &[u64; 3], bit: u32) -> u8 {
     one(0) | one(1) << 1 | one(2) << 2
 }
 
+/// One number; nearly always it has no code yet, and only bits are set.
+#[inline]
 fn put_bit(planes: &mut [Plane; 3], at: u16, code: u8) {
     let (word, bit) = (usize::from(at / 64), u32::from(at % 64));
-    let old = bit_code(&words(planes, word), bit);
-    let new = if old == 0 { code } else { old.min(code) };
-    write(planes, word, 1 << bit, new, old | new);
+    let before = words(planes, word);
+    if (before[0] | before[1] | before[2]) >> bit & 1 == 0 {
+        return set(planes, word, 1 << bit, code);
+    }
+    let old = bit_code(&before, bit);
+    write(planes, word, 1 << bit, old.min(code), old | code);
+}
+
+/// Gives the masked numbers of a word, which have none, this code.
+#[inline]
+fn set(planes: &mut [Plane; 3], word: usize, mask: u64, code: u8) {
+    for (number, plane) in planes.iter_mut().enumerate() {
+        if code >> number & 1 == 1 {
+            match plane {
+                Some(bits) => bits[word] |= mask,
+                None => begin(plane)[word] |= mask,
+            }
+        }
+    }
+}
+
+#[cold]
+fn begin(plane: &mut Plane) -> &mut [u64; WORDS] {
+    plane.get_or_insert_with(|| Box::new([0; WORDS]))
 }
 
 /// Sets the masked numbers of a word to `code`; only the planes in `touched` have to be looked at.
@@ -157,7 +182,7 @@ fn write(planes: &mut [Plane; 3], word: usize, mask: u64, code: u8, touched: u8)
         if touched >> number & 1 == 0 {
             continue;
         }
-        let bits = plane.get_or_insert_with(|| Box::new([0; WORDS]));
+        let bits = begin(plane);
         if code >> number & 1 == 1 {
             bits[word] |= mask;
         } else {
@@ -173,7 +198,7 @@ fn put_planes(planes: &mut [Plane; 3], from: u16, to: u16, code: u8) {
         let mask = (u64::MAX << low) & (u64::MAX >> (63 - high));
         let before = words(planes, word);
         let taken = (before[0] | before[1] | before[2]) & mask;
-        write(planes, word, mask & !taken, code, code);
+        set(planes, word, mask & !taken, code);
         let mut left = taken;
         while left != 0 {
             put_bit(planes, (word * 64) as u16 + left.trailing_zeros() as u16, code);
