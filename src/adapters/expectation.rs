@@ -43,6 +43,9 @@ impl Numbered {
 
     /// Is the text, with the number in it, somewhere in these bytes?
     pub fn is_in(&self, bytes: &[u8], number: u64) -> bool {
+        if let [whole] = self.pieces.as_slice() {
+            return contains(bytes, whole);
+        }
         let mut text = Vec::new();
         self.write(number, &mut text);
         contains(bytes, &text)

@@ -14,6 +14,9 @@ const HEADERS: usize = 100;
 /// More of an answer's body is an error.
 const BODY: u64 = 1 << 20;
 
+/// So much memory for bodies stays with a connection.
+const KEPT: usize = 4096;
+
 /// Visits of one page.
 pub(in crate::adapters) struct Http1 {
     request: Numbered,
@@ -98,6 +101,12 @@ impl Talk for Http1 {
 
     fn expects_answer(&self) -> bool {
         true
+    }
+
+    fn forget(&self, reading: &mut Reading) {
+        (reading.answer, reading.length) = (None, 0);
+        reading.body.clear();
+        reading.body.shrink_to(KEPT);
     }
 
     fn hear(&self, visit: u64, reading: &mut Reading, bytes: &[u8], end: End) -> Heard {

@@ -15,6 +15,8 @@ pub(super) use rustix::event::epoll::EventFlags;
 
 /// Events taken from the kernel at once.
 const BATCH: usize = 256;
+/// Events taken while an operation waits to be sent: some microseconds' work.
+const GLANCE: usize = 16;
 /// The timer and the waker are no sockets; their news says nothing but that the wait is over.
 const TIMER: u64 = u64::MAX;
 const WAKE: u64 = u64::MAX - 1;
@@ -94,9 +96,19 @@ impl Poll {
             Some(until) => self.arm(clock, until),
             None => None,
         };
+        self.take::<BATCH>(timeout.as_ref());
+    }
+
+    /// Takes a little of the news that is there already, and waits for none.
+    pub fn glance(&mut self) {
+        self.news.clear();
+        self.take::<GLANCE>(Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    }
+
+    fn take<const MOST: usize>(&mut self, timeout: Option<&Timespec>) {
         // An interrupted wait returns early, which the caller may expect anyway.
-        let mut events = [const { MaybeUninit::uninit() }; BATCH];
-        if let Ok((events, _)) = epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
+        let mut events = [const { MaybeUninit::uninit() }; MOST];
+        if let Ok((events, _)) = epoll::wait(&self.epoll, &mut events, timeout) {
             self.news.extend(events.iter().map(|event| News { token: event.data.u64(), flags: event.flags }));
         }
     }
@@ -114,7 +126,7 @@ impl Poll {
         Some(Timespec { tv_sec: 0, tv_nsec: 1_000_000 })
     }
 
-    /// The news of the last wait, by its number; none after the last.
+    /// The news of the last wait or glance, by its number; none after the last.
     pub fn news(&self, number: usize) -> Option<News> {
         self.news.get(number).copied()
     }

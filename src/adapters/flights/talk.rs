@@ -31,6 +31,8 @@ impl Talk for Talking {
         self.expect.is_some()
     }
 
+    fn forget(&self, (): &mut ()) {}
+
     fn hear(&self, visit: u64, (): &mut (), bytes: &[u8], end: End) -> Heard {
         let over = |outcome, left_open| Heard::Over { outcome, left_open };
         match &self.expect {

@@ -44,6 +44,8 @@ pub(in crate::adapters) trait Talk: Send {
     fn say(&self, visit: u64, out: &mut Vec<u8>);
     /// Is anything waited for after that?
     fn expects_answer(&self) -> bool;
+    /// The next answer begins; memory may be kept.
+    fn forget(&self, reading: &mut Self::Reading);
     /// Takes the bytes of the answer that were not used up yet.
     fn hear(&self, visit: u64, reading: &mut Self::Reading, bytes: &[u8], end: End) -> Heard;
 }
@@ -94,6 +96,15 @@ struct Connection<R> {
     bytes: Vec<u8>,
     /// Where else it can be tried.
     others: Vec<SocketAddr>,
+}
+
+impl<R> Connection<R> {
+    /// A kept one carries the next operation; what it has read so far is forgotten by the talk.
+    fn again(&mut self, operation: Operation, sent: Mono, turn: u64) {
+        (self.phase, self.turn, self.operation, self.sent, self.said) = (Phase::Connecting, turn, operation, sent, 0);
+        self.bytes.clear();
+        self.others.clear();
+    }
 }
 
 /// An operation's limit.
@@ -158,13 +169,32 @@ impl<T: Talk> Wire<T> {
         }
     }
 
+    /// Before a connection is made, answers that are there already are heard: theirs are free then. A runner that is
+    /// behind its schedule would else open one for each operation.
+    fn free_some(&mut self, ended: &mut Ended) {
+        if self.behaviour == Behaviour::Pooled && self.idle.is_empty() && self.in_flight > 0 {
+            self.poll.glance();
+            self.hear_news(ended);
+        }
+    }
+
+    fn hear_news(&mut self, ended: &mut Ended) {
+        let mut number = 0;
+        while let Some(news) = self.poll.news(number) {
+            self.news(news, ended);
+            number += 1;
+        }
+    }
+
     /// A kept connection that takes the request; one that does not is closed, and nothing was sent on it.
     fn begin_on_kept(&mut self, operation: Operation, ended: &mut Ended) -> bool {
+        self.free_some(ended);
         while let Some(token) = self.idle.pop() {
             let sent = self.clock.mono();
             let turn = self.next_turn();
             let Some(kept) = self.connections.get(token) else { continue };
-            *kept = Connection { socket: kept.socket.take(), turn, ..fresh(operation, sent) };
+            kept.again(operation, sent, turn);
+            self.talk.forget(&mut kept.reading);
             match self.speak(token) {
                 Ok(()) => {
                     self.count(token, sent, turn);
@@ -500,11 +530,7 @@ impl<T: Talk> Flights for Wire<T> {
     fn wait(&mut self, until: Option<Mono>, ended: &mut Ended) {
         let until = [until, self.next_limit()].into_iter().flatten().min();
         self.poll.wait(&self.clock, until);
-        let mut number = 0;
-        while let Some(news) = self.poll.news(number) {
-            self.news(news, ended);
-            number += 1;
-        }
+        self.hear_news(ended);
         self.found_names(ended);
         let now = self.clock.mono();
         self.expire(now, ended);

@@ -60,6 +60,10 @@ impl OpsSink for OpsWriter {
         Self::push(self, record);
     }
 
+    fn push_all(&self, records: &[OpRecord]) {
+        Self::push_all(self, records);
+    }
+
     fn mark(&self) -> Result<OpsMark, JournalError> {
         Self::mark(self)
     }

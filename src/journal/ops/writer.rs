@@ -84,19 +84,25 @@ impl OpsWriter {
     /// Hands an operation over: some nanoseconds, never a wait for a disk. Whether it arrived, [`OpsWriter::mark`] and
     /// [`OpsWriter::finish`] tell.
     pub fn push(&self, record: OpRecord) {
+        self.push_all(&[record]);
+    }
+
+    /// Hands several over, in this order.
+    pub fn push_all(&self, records: &[OpRecord]) {
         let mut pending = self.shared.lock();
         if pending.error.is_some() || pending.finishing {
             return;
         }
-        if pending.records.len() >= LIMIT {
+        let before = pending.records.len();
+        if before + records.len() > LIMIT {
             pending.error = Some(format!("the disk does not keep up: {LIMIT} operations wait"));
             return;
         }
-        if record.action == Action::Write {
+        if records.iter().any(|record| record.action == Action::Write) {
             pending.flush = FLUSH_ACKNOWLEDGED;
         }
-        pending.records.push(record);
-        if pending.records.len() == WAKE {
+        pending.records.extend_from_slice(records);
+        if before < WAKE && pending.records.len() >= WAKE {
             self.shared.wake.notify_one();
         }
     }
