@@ -1,11 +1,12 @@
 //! What an operation over HTTP costs the one who sends it, beside the usual load generators, against the same nginx:
 //!
 //!     cargo bench --bench load
+//!     cargo bench --bench load -- kept
 //!     cargo bench --bench load -- memory
 //!
 //! Processor time (user and system) of the sending process alone, for each operation. Ours has its schedule, its
 //! classes of outcomes and its operations log on. Needs nginx, wrk, ab and hey; oha (`cargo install oha`) and Chaos Toolkit
-//! (`pip install chaostoolkit`) if they are there, also where the variables OHA and CHAOS say. `memory` sends ten million
+//! (`pip install chaostoolkit`) if they are there, also where the variables OHA and CHAOS say. `kept` takes turns with oha alone, flat out with kept connections; `memory` sends ten million
 //! operations and prints how much memory that took.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on says where")]
@@ -292,6 +293,21 @@ async fn side_by_side(url: &str, lasting: Duration) {
     row("20 workloads of 50/s each, a connection each", "blackstart", Some(&own));
 }
 
+/// Flat out with kept connections, in turns: oha with 16 connections, then ours with more than it can carry.
+async fn kept(url: &str, lasting: Duration) {
+    let (oha, page, limit) = (oha(), page(url), format!("{}s", lasting.as_secs()));
+    let mut ratios = Vec::new();
+    for _ in 0..5 {
+        let words = [&oha, "--no-tui", "--output-format", "json", "-c", CONNECTIONS, "-z", &limit, url];
+        let theirs = row("flat out, keep-alive", "oha", theirs(&words, of_oha).as_ref());
+        let own = ours(&page, ClientBehaviour::Pooled, 1, 250_000.0, lasting).await;
+        let own = row("250000/s open loop, keep-alive", "blackstart", Some(&own));
+        ratios.extend(own.zip(theirs).map(|(own, theirs)| own / theirs));
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("\nof oha: {ratios:.2?}");
+}
+
 /// What a probe costs Chaos Toolkit, besides what its start costs: the same page, a hundred times.
 fn chaos(url: &str, dir: &Path) {
     let program = std::env::var("CHAOS").unwrap_or_else(|_| "chaos".to_owned());
@@ -334,6 +350,9 @@ fn main() {
     println!("load average {}\n", load_average());
     if asked("memory") {
         return runtime.block_on(memory(&nginx.url));
+    }
+    if asked("kept") {
+        return runtime.block_on(kept(&nginx.url, lasting));
     }
     println!("| load | who | operations | a second | µs of CPU each | late p50 / p99, µs | gap p99, µs |");
     println!("|---|---|--:|--:|--:|--:|--:|");

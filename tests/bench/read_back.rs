@@ -1,4 +1,5 @@
-//! What each level of a read-back costs with PostgreSQL, in time and bytes, against reading every row:
+//! What each level of a read-back costs with PostgreSQL, in time and bytes, against reading every row, and what the
+//! fingerprint of a table costs:
 //! `cargo bench --bench read_back`; with 10⁷ rows too: `cargo bench --bench read_back -- --large`. Needs what
 //! `tests/install.sh` installs. Figures: `src/docs/performance.md`.
 
@@ -8,8 +9,9 @@
 #[expect(dead_code, reason = "tests use more of it")]
 mod pair;
 
+use blackstart::adapters::data::{Store, Tables};
 use blackstart::adapters::postgres::open_ledger;
-use blackstart::adapters::{ClientSettings, LedgerStore};
+use blackstart::adapters::{ClientSettings, LedgerStore, World};
 use blackstart::clock::Clock;
 use blackstart::exec::sampler::levels;
 use blackstart::ledger::{Keep, Ledger};
@@ -37,6 +39,7 @@ fn main() {
     println!("|---:|---|---:|---:|");
     for count in if large { vec![1_000_000, 10_000_000] } else { vec![1_000_000] } {
         runtime.block_on(measure(&pair, count));
+        runtime.block_on(fingerprint(&pair, count));
     }
 }
 
@@ -87,6 +90,33 @@ async fn measure(pair: &Pair, count: u64) {
         ended("every row", start);
         assert_eq!(found, whole);
     }
+}
+
+/// A table of seven columns beside a plain count of its rows.
+async fn fingerprint(pair: &Pair, count: u64) {
+    let table = format!("items_{count}");
+    pair.psql(
+        1,
+        "app",
+        &format!(
+            "create table {table} (id int, name text, price numeric, made timestamptz, ratio float8, tags jsonb, raw bytea);
+             insert into {table} select g, 'a name', g * 1.50, '2026-01-01'::timestamptz + g * interval '1 second', g / 3.0,
+             jsonb_build_object('k', g), decode('00ff', 'hex') from generate_series(1, {count}) g;
+             analyze {table}; grant select on {table} to app"
+        ),
+    );
+    let timed = |what: &str, began: Mono| {
+        println!("| {count} | {what} | {:.2} | |", (Clock::System.mono() - began) as f64 / 1e9);
+    };
+    let began = Clock::System.mono();
+    pair.psql(1, "app", &format!("select count(*) from {table}"));
+    timed("a count of a table, by psql", began);
+    let (tables, nothing) = (vec![table], std::collections::BTreeMap::new);
+    let store = Store::Postgres(Tables { url: pair.url(1), tables, exclude: nothing(), own: Vec::new() });
+    let began = Clock::System.mono();
+    let taken = World::system().data.fingerprint(&store, Duration::from_secs(600)).await.unwrap();
+    timed("its fingerprint, seven columns", began);
+    assert!(taken.absent.is_empty());
 }
 
 /// The rows of a run that lost a few, by COPY; and what its clients were told.
