@@ -3,7 +3,7 @@
 use super::axis::{LEFT, RIGHT, ROW, TimeAxis, figure, label, rows_height, vertical, width_of};
 use super::markup::{El, Markup, el};
 use super::page::data;
-use super::series::{legend, needle};
+use super::series::{hatch, legend, needle};
 use crate::analysis::{Analysis, Outage, WorkloadResult};
 use crate::report::{tables, words};
 
@@ -84,7 +84,12 @@ fn lane(a: &Analysis, w: &WorkloadResult, axis: TimeAxis, top: f64) -> Markup {
         el("rect").class(class).at(from, top).num("width", (to - from).max(1.5)).num("height", LANE)
     };
     let mut out = Markup::from(boxed("unmeasured", LEFT, RIGHT).child(el("title").text("not measured")));
-    let Some((first, last)) = w.measured else { return out };
+    let Some((first, last)) = w.measured else {
+        out.push(hatch(LEFT, RIGHT, top, LANE));
+        return out;
+    };
+    out.push(hatch(LEFT, axis.x(first), top, LANE));
+    out.push(hatch(axis.x(last), RIGHT, top, LANE));
     out.push(boxed("lane", axis.x(first), axis.x(last)));
     if let (Some(from), Some(to)) = (restored(w), sustained(a, w).max())
         && to > from

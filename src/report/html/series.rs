@@ -258,10 +258,22 @@ pub(super) fn legend(items: &[(&'static str, &str)]) -> El {
             .attr("viewBox", "0 0 12 12")
             .attr("class", "swatch")
             .attr("aria-hidden", "true")
-            .child(el("rect").class(class).at(0.0, 0.0).num("width", 12.0).num("height", 12.0));
+            .child(el("rect").class(class).at(0.0, 0.0).num("width", 12.0).num("height", 12.0))
+            .child(Markup::from((*class == "unmeasured").then(|| hatch(0.0, 12.0, 0.0, 12.0))));
         el("li").child(swatch).text(name)
     });
     el("ul").class("legend").children(each)
+}
+
+/// Slanting lines, for where nothing was measured; as plain lines, since a pattern would have to be fetched by its name.
+pub(super) fn hatch(from: f64, to: f64, top: f64, height: f64) -> El {
+    const APART: f64 = 6.0;
+    let lines = ((to - from).max(0.0) / APART) as usize;
+    let line = |i: usize| {
+        let (left, right) = (from + i as f64 * APART, (from + (i + 1) as f64 * APART).min(to));
+        format!("M{} {}L{} {}", number(left), number(top + height), number(right), number(top))
+    };
+    el("path").class("hatch").attr("d", &(0..lines).map(line).collect::<String>())
 }
 
 /// What stands in the middle of a phase, summed up.
