@@ -544,3 +544,54 @@ impl<T: Talk> Flights for Wire<T> {
         self.poll.waker()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Place, Talking};
+    use super::*;
+    use std::io::{Read, Write};
+    use std::sync::mpsc;
+
+    /// Answers each request with a line and says on which connection it came, counted from 0.
+    fn server(answered: mpsc::Sender<usize>) -> u16 {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for (number, stream) in listener.incoming().flatten().enumerate() {
+                let answered = answered.clone();
+                std::thread::spawn(move || {
+                    let (mut stream, mut byte) = (stream, [0]);
+                    while stream.read_exact(&mut byte).is_ok() && stream.write_all(b"yes").is_ok() {
+                        if answered.send(number).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn answers_that_are_there_free_their_connections_before_one_is_made() {
+        let (answered, answers) = mpsc::channel();
+        let place = Place::new("127.0.0.1", server(answered), None);
+        let (behaviour, timeout) = (ClientBehaviour::Pooled, Duration::from_secs(60));
+        let settings = ClientSettings { run: "r".into(), behaviour, timeout, writers: 0, payload: 0, rate: 1.0 };
+        let talk = Talking::new(Some("?"), Some("yes"));
+        let mut wire = Wire::new(&Clock::System, place, talk, Behaviour::Pooled, &settings).unwrap();
+        let (mut ended, mut highest) = (Vec::new(), 0);
+        for visit in 0..50 {
+            // Nobody waits for news in between, as when the schedule is behind.
+            wire.begin(Operation { due: Clock::System.mono(), act: Act::Visit(visit) }, &mut ended);
+            highest = highest.max(answers.recv_timeout(Duration::from_secs(30)).unwrap());
+        }
+        // An answer may be on its way for a moment after it was written.
+        assert!(highest < 10, "{highest}");
+        let until = Clock::System.mono().after(Duration::from_secs(30));
+        while wire.in_flight() > 0 && Clock::System.mono() < until {
+            wire.wait(Some(until), &mut ended);
+        }
+        assert_eq!(ended.iter().filter(|(_, done)| done.outcome == Outcome::Ok).count(), 50);
+    }
+}
