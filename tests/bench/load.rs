@@ -6,8 +6,8 @@
 //!
 //! Processor time (user and system) of the sending process alone, for each operation. Ours has its schedule, its
 //! classes of outcomes and its operations log on. Needs nginx, wrk, ab and hey; oha (`cargo install oha`) and Chaos Toolkit
-//! (`pip install chaostoolkit`) if they are there, also where the variables OHA and CHAOS say. `kept` takes turns with oha alone, flat out with kept connections; `memory` sends ten million
-//! operations and prints how much memory that took.
+//! (`pip install chaostoolkit`) if they are there, also where the variables OHA and CHAOS say. `kept` takes turns with
+//! oha alone, flat out with kept connections; `memory` sends ten million operations and prints how much memory that took.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on says where")]
 
