@@ -122,9 +122,12 @@ fn rpo_writes(objective: &Objective, evidence: &Evidence) -> Judgement {
         Err(why) => return undecided(why),
     };
     let named = objective.fault.as_ref().and_then(|id| ledger.losses.iter().find(|loss| loss.fault == *id));
-    let lost = named.map(|loss| loss.lost).or(ledger.lost).unwrap_or(0);
+    let known = named.map(|loss| loss.lost).or(ledger.lost).zip(ledger.lost_upper);
+    let Some((lost, perhaps)) = known else {
+        return undecided("how many writes may be lost besides is not known".to_owned());
+    };
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let (low, high) = (count(lost), count(lost.saturating_add(ledger.lost_upper.unwrap_or(0))));
+    let (low, high) = (count(lost), count(lost.saturating_add(perhaps)));
     let actual = Interval { low, best: low, high };
     if let Some(why) = &evidence.no_clock {
         return (Some(actual), Verdict::Inconclusive, why.clone());

@@ -298,7 +298,8 @@ impl Fault for DiskIo {
         }
         Self::clear_dead(&undo.directory, cx).await?;
         let tag = cx.owner.tag();
-        if ask(cx.world.disks.disturbed(&undo.directory, &tag)).await?.is_some() {
+        // What cannot be read is taken away as well.
+        if !matches!(ask(cx.world.disks.disturbed(&undo.directory, &tag)).await, Ok(None)) {
             ask(cx.world.disks.disturb(&undo.directory, &tag, None)).await?;
         }
         Ok(())

@@ -101,18 +101,27 @@ pub(super) fn set(root: &Path, tag: &str, disturb: Option<&Disturb>) -> Result<(
 pub(super) fn get(root: &Path, tag: &str) -> Result<Option<Disturb>, AdapterError> {
     let mut text = vec![0; 16 * 1024];
     match rustix::fs::getxattr(root, name(tag), &mut text[..]) {
-        Ok(length) => Ok(serde_json::from_slice(&text[..length]).ok()),
+        Ok(length) => said(root, &text[..length]).map(Some),
         Err(rustix::io::Errno::NODATA | rustix::io::Errno::OPNOTSUPP) => Ok(None),
         Err(e) => Err(failed("look at the disturbance of", root, &e.into())),
     }
 }
 
+/// What cannot be read is in force nevertheless.
+fn said(root: &Path, text: &[u8]) -> Result<Disturb, AdapterError> {
+    serde_json::from_slice(text).map_err(|e| failed("understand the disturbance of", root, &e.into()))
+}
+
 /// The tags of all disturbances that are in force.
-pub(super) fn tags(root: &Path) -> Vec<String> {
+pub(super) fn tags(root: &Path) -> Result<Vec<String>, AdapterError> {
     let mut names = vec![0; 64 * 1024];
-    let length = rustix::fs::listxattr(root, &mut names[..]).unwrap_or(0);
+    let length = match rustix::fs::listxattr(root, &mut names[..]) {
+        Ok(length) => length,
+        Err(rustix::io::Errno::OPNOTSUPP) => 0,
+        Err(e) => return Err(failed("list the disturbances of", root, &e.into())),
+    };
     let all = String::from_utf8_lossy(&names[..length]).into_owned();
-    all.split('\0').filter_map(|name| name.strip_prefix(ATTRIBUTE)).map(str::to_owned).collect()
+    Ok(all.split('\0').filter_map(|name| name.strip_prefix(ATTRIBUTE)).map(str::to_owned).collect())
 }
 
 /// Takes a mount away from the tree; what has files open there keeps them. With `fusermount3` where we may not ourselves.
@@ -139,4 +148,20 @@ pub(super) fn detach(point: &Path) -> Result<(), AdapterError> {
 pub(super) fn sync_folder(folder: &Path) -> Result<Option<i32>, AdapterError> {
     let open = std::fs::File::open(folder).map_err(|e| failed("open", folder, &e))?;
     Ok(open.sync_all().err().map(|e| e.raw_os_error().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_understood_is_not_taken_for_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let set = |text: &[u8]| rustix::fs::setxattr(folder.path(), name("t1"), text, XattrFlags::empty());
+        assert!(get(folder.path(), "t1").unwrap().is_none());
+        set(b"{\"of another version\": 1}").unwrap();
+        assert!(matches!(get(folder.path(), "t1"), Err(e) if e.to_string().contains("understand")));
+        assert_eq!(tags(folder.path()).unwrap(), ["t1"]);
+        assert!(tags(&folder.path().join("nowhere")).is_err());
+    }
 }

@@ -368,7 +368,7 @@ impl Disks for SystemDisks {
 
     fn disturbers<'a>(&'a self, root: &'a Path) -> Fut<'a, Result<Vec<String>, AdapterError>> {
         let root = root.to_path_buf();
-        blocking(move || Ok(disturb::tags(&root)))
+        blocking(move || disturb::tags(&root))
     }
 
     fn sync_folder<'a>(&'a self, folder: &'a Path) -> Fut<'a, Result<Option<i32>, AdapterError>> {

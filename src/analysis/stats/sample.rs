@@ -86,8 +86,8 @@ fn without_target(a: &Analysis, workload: &WorkloadResult, into: &mut Vec<Observ
     let Some(ledger) = &workload.ledger else { return };
     add(ObjectiveKind::RpoTime, ledger.rpo_time.map_or(Measured::Unknown, Measured::Within), &[]);
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let lost = ledger.lost.map(|lost| {
-        let high = lost.saturating_add(ledger.lost_upper.unwrap_or(0));
+    let lost = ledger.lost.zip(ledger.lost_upper).map(|(lost, perhaps)| {
+        let high = lost.saturating_add(perhaps);
         Interval { low: count(lost), best: count(lost), high: count(high) }
     });
     add(ObjectiveKind::RpoWrites, writes(lost, &[workload]), &[]);
