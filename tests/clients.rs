@@ -12,6 +12,8 @@ mod lines;
 #[cfg(test)]
 #[path = "postgres/planted.rs"]
 mod planted;
+#[path = "truth/ports.rs"]
+mod ports;
 #[path = "clients/stalls.rs"]
 mod stalls;
 #[path = "clients/visits.rs"]

@@ -16,6 +16,8 @@ mod fingerprints;
 mod moto;
 #[path = "exec/oplog.rs"]
 mod oplog;
+#[path = "truth/ports.rs"]
+mod ports;
 #[path = "exec/several.rs"]
 mod several;
 #[path = "exec/simulated.rs"]

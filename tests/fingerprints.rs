@@ -10,5 +10,7 @@ mod keys;
 mod moto;
 #[path = "fingerprints/objects.rs"]
 mod objects;
+#[path = "truth/ports.rs"]
+mod ports;
 #[path = "fingerprints/suite.rs"]
 mod suite;

@@ -22,7 +22,7 @@ impl Cluster {
     fn up() -> Self {
         let dir = tempfile::tempdir().unwrap();
         for _ in 0..20 {
-            let port = five_free_ports();
+            let port = crate::ports::five_free();
             let mut child = Command::new(env!("CARGO_BIN_EXE_blackstart"))
                 .args(["kv", "cluster", "--lag", "0ms", "--port", &port.to_string(), "--dir"])
                 .arg(dir.path())
@@ -56,16 +56,6 @@ impl Drop for Cluster {
         drop(self.child.stdin.take());
         let _ended = self.child.wait();
     }
-}
-
-/// The first of five ports in a row that are free right now.
-fn five_free_ports() -> u16 {
-    let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-    (0..200)
-        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port())
-        .filter(|port| *port < u16::MAX - 5)
-        .find(|port| (*port..*port + 5).all(free))
-        .unwrap()
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub struct Store {
 impl Store {
     pub fn up() -> Self {
         for _ in 0..20 {
-            let (dir, port) = (tempfile::tempdir().unwrap(), free_ports());
+            let (dir, port) = (tempfile::tempdir().unwrap(), crate::ports::five_free());
             let mut command = Command::new(env!("CARGO_BIN_EXE_blackstart"));
             command.args(["kv", "cluster", "--lag", "0ms", "--port", &port.to_string(), "--dir"]).arg(dir.path());
             let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -64,14 +64,6 @@ impl Drop for Store {
         drop(self.child.stdin.take());
         let _ended = self.child.wait();
     }
-}
-
-/// The first of five ports in a row that are free right now.
-fn free_ports() -> u16 {
-    let listener = |port| std::net::TcpListener::bind(("127.0.0.1", port));
-    let first = |_| listener(0).unwrap().local_addr().unwrap().port();
-    let good = |port: &u16| *port < u16::MAX - 5 && (*port..*port + 5).all(|port| listener(port).is_ok());
-    (0..200).map(first).find(good).unwrap()
 }
 
 fn drill(port: u16) -> String {

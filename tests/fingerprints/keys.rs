@@ -6,7 +6,6 @@ use blackstart::adapters::{AdapterError, Request, World};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -24,7 +23,7 @@ impl Cluster {
     fn up() -> Self {
         let dir = tempfile::tempdir().unwrap();
         for _ in 0..20 {
-            let port = five_free_ports();
+            let port = crate::ports::five_free();
             let mut child = Command::new(env!("CARGO_BIN_EXE_blackstart"))
                 .args(["kv", "cluster", "--lag", "0ms", "--port", &port.to_string(), "--dir"])
                 .arg(dir.path())
@@ -60,15 +59,6 @@ impl Drop for Cluster {
         drop(self.child.stdin.take());
         let _ended = self.child.wait();
     }
-}
-
-/// Five ports in a row that are free right now, below those that the kernel gives to clients, and others at every call.
-fn five_free_ports() -> u16 {
-    static CALLS: AtomicU32 = AtomicU32::new(0);
-    let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let place = |_| (std::process::id() + 97 * CALLS.fetch_add(1, Ordering::Relaxed)) % 2_000;
-    let first = |place: u32| u16::try_from(20_000 + place * 5).unwrap();
-    (0..2_000).map(place).map(first).find(|port| (*port..*port + 5).all(free)).unwrap()
 }
 
 async fn take(port: u16, prefixes: &[&str], exclude: &[&str]) -> Result<Taken, AdapterError> {

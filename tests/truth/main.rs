@@ -14,6 +14,7 @@ mod http;
 mod judge;
 mod known;
 mod playbooks;
+mod ports;
 mod program;
 mod quota;
 mod rig;

@@ -3,7 +3,6 @@
 use super::drill::{Drill, Judged, Ran, blackstart, only_run};
 use super::judge::judge;
 use super::seeded::BUGS;
-use super::support::ports;
 use blackstart::analysis::{Record, analyze};
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -227,7 +226,7 @@ fn bugs_that_pass(done: &[(Judged, Ran)]) -> Vec<String> {
 fn a_fault_whose_target_is_already_dead_is_not_passed() {
     let home = tempfile::tempdir().unwrap();
     let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/truth/playbooks/already-dead.yaml");
-    let text = std::fs::read_to_string(book).unwrap().replace("17400", &ports().to_string());
+    let text = std::fs::read_to_string(book).unwrap().replace("17400", &super::ports::five_free().to_string());
     let path = home.path().join("already-dead.yaml");
     std::fs::write(&path, text).unwrap();
     let (status, said) = blackstart(home.path(), &[&path], home.path());

@@ -257,7 +257,7 @@ fn nonsense_is_a_definite_fail() {
 #[test]
 fn a_taken_port_is_one_clear_line_and_nothing_is_left() {
     for offset in [0, 1, 4] {
-        let (dir, port) = (tempfile::tempdir().unwrap(), super::support::ports());
+        let (dir, port) = (tempfile::tempdir().unwrap(), super::ports::five_free());
         let _taken = std::net::TcpListener::bind(("127.0.0.1", port + offset)).unwrap();
         let mut child = Staging::spawn(dir.path(), port, &[]);
         let _held_open = child.stdin.take();

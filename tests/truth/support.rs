@@ -5,29 +5,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// The binary under test.
 pub fn binary() -> PathBuf {
     std::env::var_os("BLACKSTART_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_blackstart")), PathBuf::from)
-}
-
-/// The first of five free ports in a row, below the range that the system hands out by itself.
-pub fn ports() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let own = (std::process::id() % 1200) as u16 * 10;
-    for _ in 0..1500 {
-        let base = 18_000 + (own + NEXT.fetch_add(10, Ordering::Relaxed)) % 14_000;
-        if (base..base + 5).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
-            return base;
-        }
-    }
-    panic!("no five free ports in a row");
 }
 
 /// Does `work` with each of `list`, so many at a time, in order.
@@ -83,7 +68,7 @@ pub struct Staging {
 impl Staging {
     /// Starts one and waits until it is ready.
     pub fn start(more: &[&str]) -> Self {
-        let (dir, port) = (tempfile::tempdir().unwrap(), ports());
+        let (dir, port) = (tempfile::tempdir().unwrap(), super::ports::five_free());
         let mut child = Self::spawn(dir.path(), port, more);
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
