@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+#[path = "fingerprints/cluster.rs"]
+mod cluster;
 #[path = "clients/command.rs"]
 mod command;
 #[path = "clients/kv.rs"]

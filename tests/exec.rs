@@ -6,6 +6,8 @@
 mod acknowledged;
 #[path = "exec/bench.rs"]
 mod bench;
+#[path = "fingerprints/cluster.rs"]
+mod cluster;
 #[path = "exec/crash.rs"]
 mod crash;
 #[path = "exec/embedded.rs"]

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[path = "fingerprints/cluster.rs"]
+mod cluster;
 #[path = "fingerprints/directory.rs"]
 mod directory;
 #[path = "fingerprints/keys.rs"]

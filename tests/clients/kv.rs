@@ -1,6 +1,7 @@
 //! The client of the embedded staging's ledger, against the real processes.
 
 use super::{PATIENCE, act, key, settings};
+use crate::cluster::Cluster;
 use blackstart::adapters::{Act, AdapterError, Endpoint, Opened, Row, World};
 use blackstart::clock::Clock;
 use blackstart::model::{ClientBehaviour, Found, Key, Outcome, RetryPolicy};
@@ -8,53 +9,17 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// A real cluster; it ends with its standard input.
-struct Cluster {
-    child: Child,
-    dir: tempfile::TempDir,
-    port: u16,
-}
-
 impl Cluster {
-    fn up() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        for _ in 0..20 {
-            let port = crate::ports::five_free();
-            let mut child = Command::new(env!("CARGO_BIN_EXE_blackstart"))
-                .args(["kv", "cluster", "--lag", "0ms", "--port", &port.to_string(), "--dir"])
-                .arg(dir.path())
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-                .unwrap();
-            let mut line = String::new();
-            let read = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-            if read > 0 {
-                return Self { child, dir, port };
-            }
-            let _taken = child.wait();
-        }
-        panic!("no cluster came up");
-    }
-
     fn pid(&self, role: &str) -> Pid {
-        let text = std::fs::read_to_string(self.dir.path().join(role)).unwrap();
+        let text = std::fs::read_to_string(self.dir.as_ref().unwrap().path().join(role)).unwrap();
         Pid::from_raw(text.trim().parse().unwrap())
     }
 
     async fn open(&self, behaviour: ClientBehaviour, timeout: Duration) -> Opened {
         let endpoint = Endpoint::KvLedger { url: format!("http://127.0.0.1:{}", self.port) };
         World::system().clients.open(&Clock::System, &endpoint, &settings(behaviour, timeout)).await.unwrap()
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ended = self.child.wait();
     }
 }
 

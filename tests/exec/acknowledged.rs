@@ -2,6 +2,7 @@
 //! itself, so that what was really accepted is known.
 
 use crate::bench::{Bench, CONFIG};
+use crate::cluster::Cluster;
 use blackstart::adapters::{ClientSettings, Endpoint, World};
 use blackstart::clock::Clock;
 use blackstart::event::ReadBack;
@@ -9,7 +10,6 @@ use blackstart::journal::ops;
 use blackstart::ledger::{Keep, Ledger, Log, Sight};
 use blackstart::model::{Action, ClientBehaviour, Found, Key, Outcome};
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -17,29 +17,7 @@ use std::time::Duration;
 const WRITERS: u16 = 4;
 const RATE: u64 = 400;
 
-/// A store that outlives the runner; it ends with its standard input.
-pub struct Store {
-    child: Child,
-    pub port: u16,
-    _dir: tempfile::TempDir,
-}
-
-impl Store {
-    pub fn up() -> Self {
-        for _ in 0..20 {
-            let (dir, port) = (tempfile::tempdir().unwrap(), crate::ports::five_free());
-            let mut command = Command::new(env!("CARGO_BIN_EXE_blackstart"));
-            command.args(["kv", "cluster", "--lag", "0ms", "--port", &port.to_string(), "--dir"]).arg(dir.path());
-            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-            let mut line = String::new();
-            if BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap() > 0 {
-                return Self { child, port, _dir: dir };
-            }
-            let _taken = child.wait();
-        }
-        panic!("no store came up");
-    }
-
+impl Cluster {
     /// Everything of the run, by name.
     async fn keys(&self, run: &str) -> BTreeSet<Key> {
         let settings = ClientSettings {
@@ -56,13 +34,6 @@ impl Store {
         let mut take = |row: blackstart::adapters::Row| assert!(keys.insert(row.key.unwrap()));
         opened.store.unwrap().read_back(&mut take).await.unwrap();
         keys
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ended = self.child.wait();
     }
 }
 
@@ -130,7 +101,7 @@ fn found(keys: impl Iterator<Item = Key>) -> ReadBack {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_runner_never_over_reports_a_loss() {
-    let (store, bench) = (Store::up(), Bench::new());
+    let (store, bench) = (Cluster::up(), Bench::new());
     std::fs::write(bench.path("drill.yaml"), drill(store.port)).unwrap();
     std::fs::write(bench.path("blackstart.yaml"), CONFIG).unwrap();
     killed(&bench);

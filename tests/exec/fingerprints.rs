@@ -1,7 +1,7 @@
 //! The user's own data across a drill: the same, damaged, damaged and restored, and not to be read.
 
-use crate::acknowledged::Store;
 use crate::bench::{Bench, Ran};
+use crate::cluster::Cluster;
 use crate::moto::{Moto, SECRET};
 use blackstart::adapters::{Request, World};
 use blackstart::analysis::{self, Analysis, Record};
@@ -146,7 +146,7 @@ verify:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_compared_beside_a_ledger_in_the_same_store() {
-    let store = Store::up();
+    let store = Cluster::up();
     let http = World::system().http;
     for key in ["seed/0/1", "seed/0/2", "seed/1/1"] {
         let (url, timeout) = (format!("http://127.0.0.1:{}/ledger/{key}", store.port), Duration::from_secs(30));

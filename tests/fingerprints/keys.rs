@@ -1,46 +1,17 @@
 //! Key prefixes of the embedded staging's real processes: the suite, several prefixes, and what is no full answer.
 
+use crate::cluster::Cluster;
 use crate::suite::{Ground, Thing, holds};
 use blackstart::adapters::data::{KeyService, Keys, Selection, Store, Taken};
 use blackstart::adapters::{AdapterError, Request, World};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A real cluster; it ends with its standard input.
-struct Cluster {
-    child: Child,
-    port: u16,
-    _dir: tempfile::TempDir,
-}
-
 impl Cluster {
-    fn up() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        for _ in 0..20 {
-            let port = crate::ports::five_free();
-            let mut child = Command::new(env!("CARGO_BIN_EXE_blackstart"))
-                .args(["kv", "cluster", "--lag", "0ms", "--port", &port.to_string(), "--dir"])
-                .arg(dir.path())
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-                .unwrap();
-            let mut line = String::new();
-            let read = BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-            if read > 0 {
-                return Self { child, port, _dir: dir };
-            }
-            let _taken = child.wait();
-        }
-        panic!("no cluster came up");
-    }
-
     async fn put(&self, key: &str, value: &str) {
         let url = format!("http://127.0.0.1:{}/ledger/{key}", self.port);
         let (headers, body) = (BTreeMap::new(), Some(value.as_bytes().to_vec()));
@@ -51,13 +22,6 @@ impl Cluster {
 
     async fn take(&self, prefixes: &[&str], exclude: &[&str]) -> Result<Taken, AdapterError> {
         take(self.port, prefixes, exclude).await
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ended = self.child.wait();
     }
 }
 
