@@ -9,6 +9,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+mod also;
+mod clusters;
+mod evidence;
+mod upload;
+
+pub use also::Also;
+pub use clusters::{AllowedCluster, Reach};
+pub use evidence::{Evidence, Signing, Timestamp};
+pub use upload::{LockMode, NoSuchMode, ObjectLock, Upload};
+
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +35,9 @@ pub struct Config {
     /// What stops every drill at once, besides `blackstart kill-switch on`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kill_switch: Option<KillSwitch>,
+    /// How runs become evidence.
+    #[serde(default, skip_serializing_if = "Evidence::is_default")]
+    pub evidence: Evidence,
     /// Where it was read from; nothing for the built-in one.
     #[serde(skip)]
     #[schemars(skip)]
@@ -71,6 +84,12 @@ pub struct Environment {
     /// Network namespaces that may be touched; `*` for any letters, `host` for this machine's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<String>,
+    /// Parts of Kubernetes clusters that may be touched, besides namespaces labelled `blackstart: allowed`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kubernetes: Vec<AllowedCluster>,
+    /// A run's Leases in clusters last so long without being renewed; 30s if not given, 3s at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Dur>,
 }
 
 /// The environment of the staging that this binary brings along.
@@ -79,7 +98,14 @@ pub const EMBEDDED: &str = "embedded";
 impl Default for Config {
     fn default() -> Self {
         let environments = BTreeMap::from([(EMBEDDED.to_owned(), Environment::default())]);
-        Self { environments, reports: None, state_dir: None, kill_switch: None, path: None }
+        Self {
+            environments,
+            reports: None,
+            state_dir: None,
+            kill_switch: None,
+            evidence: Evidence::default(),
+            path: None,
+        }
     }
 }
 

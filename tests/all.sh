@@ -31,7 +31,9 @@ part_of() {
     truth*) echo truth ;;
     cli | exec | crash* | recover*) echo crash ;;
     faults* | newcomer) echo faults ;;
-    postgres* | mysql* | drills*) echo data ;;
+    evidence | history | reports) echo evidence ;;
+    composite* | couchdb* | drills* | elasticsearch* | etcd* | files* | mongodb* | mysql* | postgres* | rabbitmq* | redis* | s3*)
+      echo data ;;
     kube*) echo kubernetes ;;
     vm) echo reboot ;;
     *) echo unit ;;
@@ -90,17 +92,18 @@ run_tests() {
   local how=$1
   shift
   if command -v cargo-nextest >/dev/null; then
-    cargo nextest run --locked --no-tests=pass "$@"
+    # Which tests of these run side by side, .config/nextest.toml says.
+    cargo nextest run --locked --all-features --no-tests=pass ${SIDE_BY_SIDE:+--test-threads "$SIDE_BY_SIDE"} "$@"
   elif [[ $how == serial ]]; then
-    cargo test --locked --no-fail-fast "$@" -- --test-threads=1
+    cargo test --locked --all-features --no-fail-fast "$@" -- --test-threads=1
   else
-    cargo test --locked --no-fail-fast "$@"
+    cargo test --locked --all-features --no-fail-fast "$@"
   fi
 }
 
 unit() {
   # shellcheck disable=SC2046 # words on purpose
-  run_tests parallel --lib --bins $(tests_of unit) && cargo test --locked --doc
+  run_tests parallel --lib --bins $(tests_of unit) && cargo test --locked --all-features --doc
 }
 
 # serial PART: its tests one after another; nothing to do is said, not failed.
@@ -113,13 +116,16 @@ serial() {
 }
 
 part "install" 5 tests/install.sh
-part "build" 15 cargo build --locked --all-targets
+part "features" 6 tests/features.sh
+part "build" 15 cargo build --locked --all-targets --all-features
 part "unit and simulation" 8 unit
 part "truth" 8 serial truth
 part "crash and signals" 12 serial crash
 part "faults" 12 serial faults
-part "data systems" 14 serial data
-part "kubernetes" 8 serial kubernetes
+part "evidence" 6 serial evidence
+# Tests that wait for servers more than they do.
+SIDE_BY_SIDE=2 part "data systems" 14 serial data
+SIDE_BY_SIDE=2 part "kubernetes" 9 serial kubernetes
 part "reboot" 8 serial reboot
 
 ((over == 0)) || echo "$over parts took longer than their budget"

@@ -22,6 +22,16 @@ fn the_reference_has_every_kind() {
     same("src/docs/playbooks.md", "kinds", &reference());
 }
 
+#[test]
+fn the_keys_of_metadata_are_those_that_are_checked() {
+    same("src/docs/playbooks.md", "metadata", &blackstart::playbook::metadata::markdown());
+}
+
+#[test]
+fn the_page_on_controls_has_the_registry() {
+    same("src/docs/controls.md", "controls", &blackstart::controls::markdown());
+}
+
 /// Compares what stands between `<!-- NAME -->` and `<!-- /NAME -->`.
 fn same(file: &str, name: &str, wanted: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs every server and tool that the tests need, from Debian's packages; and moto, an S3 server that Debian does not
-# have, from PyPI into a folder of its own. Quick and silent when all is there.
+# Installs every server and tool that the tests need from Debian's packages; and what Debian does not have into folders of
+# their own: from PyPI an S3 server and clients, from npm a server that speaks CouchDB's protocol and a checker of pages;
+# from the source of a Debian package the control plane of Kubernetes. Quick and silent when all is there.
 #
 #   tests/install.sh           install what is missing
 #   tests/install.sh --check   install nothing; list what is missing and exit 1 if there is any
@@ -24,6 +25,7 @@ WANTED=(
   openssl:/usr/bin/openssl
   curl:/usr/bin/curl
   jq:/usr/bin/jq
+  openssh-client:/usr/bin/ssh-keygen
   procps:/usr/bin/ps
   iproute2:/usr/bin/ss
   bind9-dnsutils:/usr/bin/dig
@@ -41,21 +43,59 @@ WANTED=(
   fuse3:/usr/bin/fusermount3
   e2fsprogs:/usr/sbin/mkfs.ext4
   btrfs-progs:/usr/sbin/mkfs.btrfs
+  nfs-ganesha:/usr/bin/ganesha.nfsd
+  nfs-ganesha-vfs:/usr/share/doc/nfs-ganesha-vfs
+  libnfs-utils:/usr/bin/nfs-ls
+  python3-fusepy:/usr/lib/python3/dist-packages/fusepy.py
   mariadb-server:/usr/sbin/mariadbd
   python3.11-venv:/usr/lib/python3.11/ensurepip/__init__.py
+  pgbackrest:/usr/bin/pgbackrest
+  redis-server:/usr/bin/redis-server
+  redis-sentinel:/usr/bin/redis-sentinel
+  redis-tools:/usr/bin/redis-cli
+  python3-pika:/usr/lib/python3/dist-packages/pika/__init__.py
+  rabbitmq-server:/usr/lib/rabbitmq/bin/rabbitmq-server
+  pgbouncer:/usr/sbin/pgbouncer
+  prometheus:/usr/bin/prometheus
+  nodejs:/usr/bin/node
+  npm:/usr/bin/npm
+  chromium:/usr/bin/chromium
+  golang-1.19-go:/usr/lib/go-1.19/bin/go
+  dpkg-dev:/usr/bin/dpkg-source
 )
+
+# Any kubectl will do, and that of another vendor cannot be there beside Debian's.
+command -v kubectl >/dev/null || WANTED+=(kubernetes-client:/usr/bin/kubectl)
 
 missing=()
 for entry in "${WANTED[@]}"; do
   [[ -e ${entry#*:} ]] || missing+=("${entry%%:*}")
 done
 
-# Where tests find moto, and the packages it is made of; the list is put beside it when all are in.
-moto=/var/cache/blackstart-tests/moto
-moto_list=$(dirname "$0")/moto.txt
-moto_is_there() { [[ -x $moto/bin/moto_server ]] && cmp -s "$moto_list" "$moto/installed.txt"; }
+# What Debian does not have is in folders of its own. The list of its packages is put beside it when all of them are in.
+own=/var/cache/blackstart-tests
+lists=$(dirname "$0")
+# From PyPI: moto, an S3 server; the vendors' own clients of MongoDB and Elasticsearch; readers of OpenMetrics and OTLP.
+# And validate: the schemas of current Kubernetes API servers.
+pypi=(moto pymongo elasticsearch formats validate)
+pypi_has() { [[ -x $own/$1/bin/python3 ]] && cmp -s "$lists/$1.txt" "$own/$1/installed.txt"; }
+# From npm: PouchDB Server. Its packages' own scripts are not run: what they would build, this server does not need.
+pouchdb=$own/pouchdb
+pouchdb_list=$lists/pouchdb
+pouchdb_is_there() {
+  [[ -e $pouchdb/node_modules/.bin/pouchdb-server ]] && cmp -s "$pouchdb_list/package-lock.json" "$pouchdb/installed.json"
+}
+# From npm: axe-core, which looks at pages in a browser.
+axe=$own/axe
+axe_list=$lists/axe
+axe_is_there() { [[ -e $axe/node_modules/axe-core/axe.min.js ]] && cmp -s "$axe_list/package-lock.json" "$axe/installed.json"; }
 lacking=("${missing[@]}")
-moto_is_there || lacking+=("moto (PyPI)")
+for name in "${pypi[@]}"; do pypi_has "$name" || lacking+=("$name (PyPI)"); done
+pouchdb_is_there || lacking+=("pouchdb-server (npm)")
+axe_is_there || lacking+=("axe-core (npm)")
+# From Debian's source: the control plane of Kubernetes, about three minutes on two cores.
+control_plane=$lists/kubernetes/control_plane.sh
+"$control_plane" --check >/dev/null || lacking+=("a Kubernetes control plane (from source)")
 
 ((${#lacking[@]} == 0)) && exit 0
 if [[ ${1:-} == --check ]]; then
@@ -101,21 +141,51 @@ if ((${#missing[@]} > 0)); then
   fi
   # Where systemd runs, a package may have asked to be started at the next boot.
   if [[ -d /run/systemd/system ]]; then
-    for service in patroni etcd haproxy; do
+    for service in patroni etcd haproxy redis-server redis-sentinel rabbitmq-server epmd nfs-ganesha; do
       [[ " ${missing[*]} " == *" $service"* ]] && systemctl disable --quiet --now "$service" 2>/dev/null || true
     done
   fi
 fi
-if ! moto_is_there; then
-  rm -rf "$moto"
-  mkdir -p "${moto%/*}"
-  if ! { python3 -m venv "$moto" && "$moto/bin/pip" --disable-pip-version-check install --quiet --no-cache-dir \
-    --no-compile --no-deps --only-binary :all: --retries 5 -r "$moto_list"; } >>"$log" 2>&1; then
-    echo "tests/install.sh: moto could not be installed from PyPI; the end of $log:" >&2
+# Debian's own Python: servers run as another user, who cannot reach one in somebody's home.
+from_pypi() {
+  rm -rf "${own:?}/$1"
+  mkdir -p "$own"
+  /usr/bin/python3 -m venv "$own/$1" && "$own/$1/bin/pip" --disable-pip-version-check install --quiet --no-cache-dir \
+    --no-compile --no-deps --only-binary :all: --retries 5 -r "$lists/$1.txt" && cp "$lists/$1.txt" "$own/$1/installed.txt"
+}
+for name in "${pypi[@]}"; do
+  pypi_has "$name" && continue
+  if ! from_pypi "$name" >>"$log" 2>&1; then
+    echo "tests/install.sh: $name could not be installed from PyPI; the end of $log:" >&2
     tail -n 15 "$log" >&2
     exit 1
   fi
-  cp "$moto_list" "$moto/installed.txt"
+done
+if ! pouchdb_is_there; then
+  rm -rf "$pouchdb"
+  mkdir -p "$pouchdb"
+  cp "$pouchdb_list"/package.json "$pouchdb_list"/package-lock.json "$pouchdb"
+  if ! (cd "$pouchdb" && npm ci --ignore-scripts --omit=optional --no-audit --no-fund --no-update-notifier) >>"$log" 2>&1; then
+    echo "tests/install.sh: pouchdb-server could not be installed from npm; the end of $log:" >&2
+    tail -n 15 "$log" >&2
+    exit 1
+  fi
+  # Others read it too.
+  chmod -R a+rX "$pouchdb"
+  cp "$pouchdb/package-lock.json" "$pouchdb/installed.json"
 fi
+if ! axe_is_there; then
+  rm -rf "$axe"
+  mkdir -p "$axe"
+  cp "$axe_list"/package.json "$axe_list"/package-lock.json "$axe"
+  if ! (cd "$axe" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier) >>"$log" 2>&1; then
+    echo "tests/install.sh: axe-core could not be installed from npm; the end of $log:" >&2
+    tail -n 15 "$log" >&2
+    exit 1
+  fi
+  chmod -R a+rX "$axe"
+  cp "$axe/package-lock.json" "$axe/installed.json"
+fi
+"$control_plane" build >/dev/null
 rm -f "$log"
 echo "installed: ${lacking[*]}"

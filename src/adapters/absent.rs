@@ -104,6 +104,16 @@ impl Network for Absent {
     }
 }
 
+impl super::systems::Systems for Absent {
+    fn look<'a>(
+        &'a self,
+        _: &'a super::systems::Question,
+        _: Duration,
+    ) -> Fut<'a, Result<super::systems::Seen, AdapterError>> {
+        Box::pin(async { missing("data systems") })
+    }
+}
+
 impl super::disk::Disks for Absent {}
 
 impl Containers for Absent {
@@ -171,5 +181,15 @@ impl Resolvers for Absent {
         _: Duration,
     ) -> Fut<'a, Result<(Resolved, Duration), AdapterError>> {
         Box::pin(async { missing("resolvers") })
+    }
+}
+
+impl super::kubernetes::Clusters for Absent {
+    fn open<'a>(
+        &'a self,
+        _: &'a super::kubernetes::Access,
+    ) -> Fut<'a, Result<Arc<dyn super::kubernetes::Cluster>, super::kubernetes::ClusterError>> {
+        let error = super::kubernetes::ClusterError::Missing("this world has no clusters".to_owned());
+        Box::pin(std::future::ready(Err(error)))
     }
 }

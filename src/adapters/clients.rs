@@ -8,7 +8,10 @@ use crate::clock::Clock;
 use std::sync::Arc;
 
 /// The clients of this build.
-pub(super) struct SystemClients;
+pub(super) struct SystemClients {
+    /// The program whose processes do file operations; the one that runs if none is given.
+    pub program: Option<std::path::PathBuf>,
+}
 
 impl Clients for SystemClients {
     fn open<'a>(
@@ -22,6 +25,38 @@ impl Clients for SystemClients {
                 Endpoint::KvLedger { url } => super::kv::open(clock, url, settings),
                 Endpoint::PostgresLedger { url, table } => super::postgres::open_ledger(clock, url, table, settings),
                 Endpoint::PostgresProbe { url } => super::postgres::open_probe(clock, url, settings),
+                Endpoint::RedisLedger { place, prefix, wait } => {
+                    super::redis::open_ledger(clock, place, prefix, *wait, settings)
+                }
+                Endpoint::RedisProbe { place, prefix } => super::redis::open_probe(clock, place, prefix, settings),
+                Endpoint::CouchdbLedger { place, prefix } => {
+                    super::couchdb::open_ledger(clock, place, prefix, settings)
+                }
+                Endpoint::CouchdbProbe { place, prefix } => super::couchdb::open_probe(clock, place, prefix, settings),
+                Endpoint::EtcdLedger { place, prefix } => super::etcd::open_ledger(clock, place, prefix, settings),
+                Endpoint::EtcdProbe { place, prefix } => super::etcd::open_probe(clock, place, prefix, settings),
+                Endpoint::MysqlLedger { place, table } => super::mysql::open_ledger(clock, place, table, settings),
+                Endpoint::MysqlProbe { place } => super::mysql::open_probe(clock, place, settings),
+                Endpoint::DirectoryLedger { place } => {
+                    Ok(super::directory::open_ledger(clock, self.program.as_deref(), place, settings))
+                }
+                Endpoint::DirectoryProbe { place } => {
+                    super::directory::open_probe(clock, self.program.as_deref(), place, settings).await
+                }
+                Endpoint::S3Ledger(place, prefix) => super::s3::open_ledger(clock, place, prefix, settings),
+                Endpoint::S3Probe(place, prefix) => super::s3::open_probe(clock, place, prefix, settings),
+                Endpoint::MongodbLedger { place, prefix } => {
+                    super::mongodb::open_ledger(clock, place, prefix, settings)
+                }
+                Endpoint::MongodbProbe { place, prefix } => super::mongodb::open_probe(clock, place, prefix, settings),
+                Endpoint::RabbitmqLedger { place, prefix, queue } => {
+                    super::rabbitmq::open_ledger(clock, place, prefix, queue, settings)
+                }
+                Endpoint::RabbitmqProbe { place, prefix, queue } => {
+                    super::rabbitmq::open_probe(clock, place, prefix, queue, settings)
+                }
+                Endpoint::ElasticLedger(at, prefix) => super::elasticsearch::open_ledger(clock, at, prefix, settings),
+                Endpoint::ElasticProbe(at, prefix) => super::elasticsearch::open_probe(clock, at, prefix, settings),
                 Endpoint::Command { command } => super::command_client::open(clock, command, settings).await,
                 Endpoint::Http { request, status, contains, line } => {
                     let page = Page::of(request, status, contains.as_deref(), line)?;
@@ -47,6 +82,18 @@ impl Clients for SystemClients {
         Box::pin(async move {
             if let Endpoint::KvLedger { url } = endpoint {
                 return super::kv::open_copy(clock, url, settings);
+            }
+            if let Endpoint::CouchdbLedger { place, prefix } = endpoint {
+                return super::couchdb::open_copy(place, prefix, settings);
+            }
+            if let Endpoint::EtcdLedger { place, prefix } = endpoint {
+                return super::etcd::open_copy(place, prefix, settings);
+            }
+            if let Endpoint::DirectoryLedger { place } = endpoint {
+                return Ok(super::directory::open_copy(self.program.as_deref(), place, settings));
+            }
+            if let Endpoint::MongodbLedger { place, prefix } = endpoint {
+                return super::mongodb::open_copy(clock, place, prefix, settings);
             }
             self.open(clock, endpoint, settings).await?.copy()
         })
@@ -83,6 +130,24 @@ impl Clients for SystemClients {
             Endpoint::KvLedger { .. }
             | Endpoint::PostgresLedger { .. }
             | Endpoint::PostgresProbe { .. }
+            | Endpoint::RedisLedger { .. }
+            | Endpoint::RedisProbe { .. }
+            | Endpoint::CouchdbLedger { .. }
+            | Endpoint::CouchdbProbe { .. }
+            | Endpoint::EtcdLedger { .. }
+            | Endpoint::EtcdProbe { .. }
+            | Endpoint::MysqlLedger { .. }
+            | Endpoint::MysqlProbe { .. }
+            | Endpoint::DirectoryLedger { .. }
+            | Endpoint::DirectoryProbe { .. }
+            | Endpoint::S3Ledger(..)
+            | Endpoint::S3Probe(..)
+            | Endpoint::MongodbLedger { .. }
+            | Endpoint::MongodbProbe { .. }
+            | Endpoint::RabbitmqLedger { .. }
+            | Endpoint::RabbitmqProbe { .. }
+            | Endpoint::ElasticLedger(..)
+            | Endpoint::ElasticProbe(..)
             | Endpoint::Command { .. } => Ok(None),
         }
     }

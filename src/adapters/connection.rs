@@ -79,7 +79,7 @@ impl Site {
 
 impl Tls {
     fn new(host: &str, line: &Line) -> Result<Self, AdapterError> {
-        let mut config = tls::config(&tls::Trust::Roots(line.ca.clone()))?;
+        let mut config = tls::config_as(&tls::Trust::Roots(line.ca.clone()), line.identity.as_ref())?;
         let protocol: &[u8] = if line.version == HttpVersion::Two { b"h2" } else { b"http/1.1" };
         config.alpn_protocols = vec![protocol.to_vec()];
         let name = line.server_name.clone().unwrap_or_else(|| host.to_owned());
@@ -190,11 +190,16 @@ impl Connection {
 
     /// Sends a request and reads the answer to its end.
     pub async fn exchange(&mut self, path: &str, message: Message) -> Result<Reply, Failure> {
+        self.exchange_up_to(BODY, path, message).await
+    }
+
+    /// The same for an answer that may have so many bytes.
+    pub async fn exchange_up_to(&mut self, most: usize, path: &str, message: Message) -> Result<Reply, Failure> {
         let request = self.request(path, message)?;
         let (sender, driver) = (&mut self.sender, self.driver.take());
         let work = async {
             let response = sender.send_request(request).await.map_err(failed)?;
-            reply(response).await
+            reply_up_to(most, response).await
         };
         let (result, driver) = together(driver, work).await;
         self.driver = driver;
@@ -250,11 +255,15 @@ async fn together<T>(
 
 /// Reads an answer to its end.
 pub(super) async fn reply(response: Response<Incoming>) -> Result<Reply, Failure> {
+    reply_up_to(BODY, response).await
+}
+
+async fn reply_up_to(most: usize, response: Response<Incoming>) -> Result<Reply, Failure> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut body = Vec::new();
     pieces(response, |piece| {
         body.extend_from_slice(piece);
-        if body.len() > BODY { Err(Failure::Undecided("an oversized answer".to_owned())) } else { Ok(()) }
+        if body.len() > most { Err(Failure::Undecided("an oversized answer".to_owned())) } else { Ok(()) }
     })
     .await?;
     Ok(Reply { status, headers, body })

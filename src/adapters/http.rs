@@ -1,6 +1,7 @@
 //! HTTP services for probes and requests, on reqwest with rustls and ring. Workloads have clients of their own.
 
 use super::{AdapterError, Answer, Fut, Http, Request};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::OnceLock;
 
@@ -22,6 +23,11 @@ impl SystemHttp {
     }
 
     async fn exchange(&self, request: &Request) -> Result<Answer, AdapterError> {
+        let (status, headers, body) = self.bytes(request).await?;
+        Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    }
+
+    async fn bytes(&self, request: &Request) -> Result<Reply, AdapterError> {
         let name = format!("{} {}", request.method, bare(&request.url));
         let method = reqwest::Method::from_bytes(request.method.as_bytes())
             .map_err(|_| AdapterError::Other(format!("`{}` is no HTTP method", request.method)))?;
@@ -41,9 +47,22 @@ impl SystemHttp {
             let Some(chunk) = answer.chunk().await.map_err(|e| failed(&name, e))? else { break };
             body.extend_from_slice(&chunk[..chunk.len().min(KEEP - body.len())]);
         }
-        Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+        Ok((status, headers, body))
+    }
+
+    async fn fetched(&self, url: &str, timeout: std::time::Duration) -> Result<Vec<u8>, AdapterError> {
+        let (method, headers) = ("GET".to_owned(), BTreeMap::new());
+        let (status, _, body) =
+            self.bytes(&Request { method, url: url.to_owned(), headers, body: None, timeout }).await?;
+        if status == 200 {
+            return Ok(body);
+        }
+        Err(AdapterError::Refused(format!("GET {}: status {status}", bare(url))))
     }
 }
+
+/// Status, headers, body.
+type Reply = (u16, BTreeMap<String, String>, Vec<u8>);
 
 fn build() -> Result<reqwest::Client, String> {
     install_tls();
@@ -62,7 +81,7 @@ pub fn install_tls() {
 }
 
 /// The URL without what may be secret: user, password, query.
-fn bare(url: &str) -> String {
+pub(super) fn bare(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     match url.split_once("://") {
         Some((scheme, rest)) => {
@@ -93,6 +112,10 @@ impl Http for SystemHttp {
     fn send<'a>(&'a self, request: &'a Request) -> Fut<'a, Result<Answer, AdapterError>> {
         Box::pin(self.exchange(request))
     }
+
+    fn fetch<'a>(&'a self, url: &'a str, timeout: std::time::Duration) -> Fut<'a, Result<Vec<u8>, AdapterError>> {
+        Box::pin(self.fetched(url, timeout))
+    }
 }
 
 #[cfg(test)]
@@ -101,7 +124,6 @@ mod tests {
     use axum::Router;
     use axum::http::HeaderMap;
     use axum::routing::{get, post};
-    use std::collections::BTreeMap;
     use std::time::Duration;
 
     fn get_request(url: String) -> Request {

@@ -10,26 +10,44 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
+pub mod backups;
 pub mod certificate;
+pub mod chain;
 pub mod containers;
+pub mod couchdb;
 pub mod data;
+pub mod directory;
 pub mod disk;
+pub mod elasticsearch;
+pub mod etcd;
 pub mod guardian;
 pub mod host;
+pub mod http_over;
+pub mod index;
+pub mod kubernetes;
+pub mod manifests;
+pub mod mongodb;
+pub mod mysql;
+pub mod openssl;
 pub mod postgres;
 pub mod pressure;
 pub mod proxy;
+pub mod rabbitmq;
+pub mod redis;
 pub mod resolver;
 pub mod row_hash;
 pub mod snapshot;
+pub mod ssh_keygen;
+pub mod systems;
 pub mod tally;
+pub mod timestamp;
 pub mod usage;
 
 mod absent;
+mod base64;
 mod docker;
 mod files;
 mod helpers;
-mod mysql;
 pub mod network;
 mod vault;
 
@@ -39,22 +57,27 @@ mod command;
 mod command_client;
 mod connection;
 mod control;
+mod endpoint;
 mod expectation;
 mod flights;
 mod http;
 mod http2;
 mod kv;
 mod names;
+mod places;
 mod process;
-mod s3;
+mod record_keys;
+pub mod s3;
 mod system;
 mod tcp;
 mod tls;
 pub mod under_way;
 mod visit;
+mod writes;
 
 pub use absent::{Absent, absent};
 pub use containers::Containers;
+pub use endpoint::Endpoint;
 pub use files::{FileState, Files};
 pub use flights::{Ended, Flights, Waker};
 pub use helpers::{Attached, AttachedProcess, Helpers};
@@ -101,6 +124,8 @@ pub struct World {
     pub tcp: Arc<dyn Tcp>,
     /// Its SQL databases.
     pub sql: Arc<dyn Sql>,
+    /// Its data systems, as they see themselves.
+    pub systems: Arc<dyn systems::Systems>,
     /// Opens the clients that workloads drive.
     pub clients: Arc<dyn Clients>,
     /// Its files.
@@ -113,6 +138,8 @@ pub struct World {
     pub network: Arc<dyn Network>,
     /// Its containers.
     pub containers: Arc<dyn Containers>,
+    /// Its Kubernetes clusters.
+    pub clusters: Arc<dyn kubernetes::Clusters>,
     /// Its TCP proxies of ours.
     pub proxies: Arc<dyn proxy::Proxies>,
     /// Its users' own data.
@@ -305,6 +332,11 @@ pub struct Answer {
 pub trait Http: Send + Sync {
     /// Sends a request on a connection of its own.
     fn send<'a>(&'a self, request: &'a Request) -> Fut<'a, Result<Answer, AdapterError>>;
+    /// The bytes at a URL, up to 1 MiB, if the status is 200; the URL may be a secret. Worlds that only talk need not have any.
+    fn fetch<'a>(&'a self, url: &'a str, timeout: Duration) -> Fut<'a, Result<Vec<u8>, AdapterError>> {
+        let _asked = (url, timeout);
+        Box::pin(std::future::ready(Err(AdapterError::Missing("nothing can be fetched here".to_owned()))))
+    }
 }
 
 /// TCP ports.
@@ -438,54 +470,39 @@ impl Opened {
     }
 }
 
-/// How to reach what a workload drives, with everything filled in (secrets included: no `Debug`).
-/// It can be told to a process of ours over a pipe; it is never written anywhere.
-#[derive(Clone, serde::Serialize, serde::Deserialize)]
-pub enum Endpoint {
-    /// The ledger protocol of the embedded staging, over HTTP.
-    KvLedger {
-        /// Base URL.
-        url: String,
-    },
-    /// A ledger table in PostgreSQL.
-    PostgresLedger {
-        /// Connection URL.
-        url: String,
-        /// Table.
-        table: String,
-    },
-    /// A page to visit.
-    Http {
-        /// What to send.
-        request: Request,
-        /// Statuses that count as ok.
-        status: Vec<u16>,
-        /// The body must contain this; `{nonce}` stands for the visit's number.
-        contains: Option<String>,
-        /// How it is reached.
-        line: Line,
-    },
-    /// A port to talk to.
-    Tcp {
-        /// `HOST:PORT`.
-        address: String,
-        /// What is sent; `{nonce}` stands for the visit's number.
-        send: Option<String>,
-        /// What the answer must contain, `{nonce}` likewise; without it there is no answer to wait for.
-        expect: Option<String>,
-        /// `HOST:PORT` of a resolver that is asked for the name.
-        resolver: Option<String>,
-    },
-    /// Connect (and for PostgreSQL: `select 1`) with a fresh connection; the probe that a ledger brings along.
-    PostgresProbe {
-        /// Connection URL.
-        url: String,
-    },
-    /// A program that speaks the line-JSON protocol.
-    Command {
-        /// The program.
-        command: Command,
-    },
+/// Where a data system is, and how long its clients wait.
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ServerPlace {
+    /// As the system's own page says.
+    pub url: String,
+    /// Of one connection; 900 ms if not given.
+    pub connect_timeout: Option<Duration>,
+    /// Of one answer; as long as the operation if not given.
+    pub response_timeout: Option<Duration>,
+}
+
+/// A directory that holds a ledger.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DirectoryPlace {
+    /// The directory, from the root on; links in it are followed each time.
+    pub path: std::path::PathBuf,
+    /// The folder in it that ledgers are in.
+    pub name: String,
+    /// When a record counts as written.
+    pub fsync: crate::model::Fsync,
+    /// How records stand in files.
+    pub layout: crate::model::FileLayout,
+    /// So many bytes must be free before a run.
+    pub need: Option<u64>,
+}
+
+/// What a client of Redis waits for after each write (`WAIT`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RedisWait {
+    /// So many replicas.
+    pub replicas: u32,
+    /// At most so long.
+    pub timeout: Duration,
 }
 
 /// How an HTTP service is reached, apart from its URL.
@@ -499,6 +516,17 @@ pub struct Line {
     pub server_name: Option<String>,
     /// `HOST:PORT` of a resolver that is asked for names; as the machine does it if not given.
     pub resolver: Option<String>,
+    /// What the client shows of itself; nothing if not given.
+    pub identity: Option<Identity>,
+}
+
+/// A client's own certificate, for services that ask for one.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Identity {
+    /// A PEM file with the certificate, and what leads to who signed it.
+    pub cert: String,
+    /// A PEM file with its private key.
+    pub key: String,
 }
 
 /// A version of HTTP.

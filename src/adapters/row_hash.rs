@@ -1,7 +1,69 @@
 //! The hashes that a store and the runner compute alike: of a row's number and payload, and of the order of numbers in a
-//! block. They are those of PostgreSQL's `hash_array_extended`, so that a server computes them by itself; whether one
+//! block. There are two kinds, for a server can only compute what it has. The first are those of PostgreSQL's `hash_array_extended`, so that a server computes them by itself; whether one
 //! really computes the same, the read-back asks before it relies on it. Underneath is Bob Jenkins's lookup3 (public
-//! domain, burtleburtle.net/bob/c/lookup3.c), with the seed mixed in first.
+//! domain, burtleburtle.net/bob/c/lookup3.c), with the seed mixed in first. The second is the beginning of a SHA-256, which
+//! MySQL and MariaDB have.
+
+use sha2::{Digest, Sha256};
+
+/// Which hashes a store computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hashing {
+    /// As PostgreSQL's arrays.
+    #[default]
+    Lookup3,
+    /// The first eight bytes of a SHA-256: of `NUMBER:PAYLOAD`, and of the numbers' places in their block with commas
+    /// between them.
+    Sha256,
+}
+
+/// The sum of a block's rows, and the hash of their order.
+#[derive(Clone)]
+pub struct BlockHash {
+    hashing: Hashing,
+    sum: u64,
+    order: OrderHash,
+    places: Sha256,
+    rows: u64,
+}
+
+impl BlockHash {
+    /// Of no rows yet.
+    #[must_use]
+    pub fn of(hashing: Hashing) -> Self {
+        Self { hashing, sum: 0, order: OrderHash::default(), places: Sha256::new(), rows: 0 }
+    }
+
+    /// The next row in the server's order.
+    pub fn push(&mut self, seq: u64, payload: &[u8]) {
+        match self.hashing {
+            Hashing::Lookup3 => {
+                self.sum = self.sum.wrapping_add(row(seq, payload));
+                self.order.push(seq);
+            }
+            Hashing::Sha256 => {
+                let digest = Sha256::new().chain_update(format!("{seq}:")).chain_update(payload).finalize();
+                self.sum = self.sum.wrapping_add(beginning(&digest));
+                let comma = if self.rows == 0 { "" } else { "," };
+                self.places.update(format!("{comma}{}", seq % crate::ledger::BLOCK));
+            }
+        }
+        self.rows += 1;
+    }
+
+    /// The sum, modulo 2⁶⁴, and the hash of the order.
+    #[must_use]
+    pub fn finish(self) -> (u64, u64) {
+        match self.hashing {
+            Hashing::Lookup3 => (self.sum, self.order.value()),
+            Hashing::Sha256 => (self.sum, beginning(&self.places.finalize())),
+        }
+    }
+}
+
+fn beginning(digest: &[u8]) -> u64 {
+    digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
 
 /// Covers a row: its sequence number and its payload.
 #[must_use]
@@ -107,6 +169,16 @@ fn word(value: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As MariaDB 10.11 answers `conv(left(sha2(…, 256), 16), 16, 10)`.
+    #[test]
+    fn they_are_those_of_a_server_with_sha_256() {
+        let mut block = BlockHash::of(Hashing::Sha256);
+        block.push(4096 + 1, b"abc");
+        block.push(4096 + 2, b"");
+        let (sum, order) = block.finish();
+        assert_eq!((sum, order), (1_349_839_025_726_932_171, 1_727_323_523_078_848_374));
+    }
 
     /// As PostgreSQL 15 answers.
     #[test]

@@ -63,6 +63,10 @@ impl Which {
 
 /// A store at one moment; all answers are about the same rows.
 pub trait Snapshot: Send {
+    /// How it hashes rows.
+    fn hashing(&self) -> row_hash::Hashing {
+        row_hash::Hashing::default()
+    }
     /// Level one.
     fn writers(&mut self) -> Fut<'_, Result<Vec<WriterSum>, AdapterError>>;
     /// Level two.

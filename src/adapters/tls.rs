@@ -1,10 +1,10 @@
 //! TLS for clients, by rustls: whom they trust. What is said over it is the clients' business.
 
-use super::AdapterError;
+use super::{AdapterError, Identity};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::sync::Arc;
 
@@ -21,21 +21,33 @@ pub(super) enum Trust {
     Roots(Option<String>),
 }
 
-/// How a client speaks TLS.
+/// How a client speaks TLS that shows no certificate of its own.
 ///
 /// # Errors
 /// When the certificates cannot be read.
 pub(super) fn config(trust: &Trust) -> Result<ClientConfig, AdapterError> {
+    config_as(trust, None)
+}
+
+/// How a client speaks TLS, and which certificate of its own it shows if it is asked.
+///
+/// # Errors
+/// When the certificates or the key cannot be read.
+pub(super) fn config_as(trust: &Trust, identity: Option<&Identity>) -> Result<ClientConfig, AdapterError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|e| AdapterError::Other(format!("TLS cannot be set up: {e}")))?;
-    Ok(match trust {
-        Trust::Anyone => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider))).with_no_client_auth()
-        }
-        Trust::Roots(file) => builder.with_root_certificates(roots(file.as_deref())?).with_no_client_auth(),
-    })
+    let builder = match trust {
+        Trust::Anyone => builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified(provider))),
+        Trust::Roots(file) => builder.with_root_certificates(roots(file.as_deref())?),
+    };
+    let Some(Identity { cert, key }) = identity else { return Ok(builder.with_no_client_auth()) };
+    let missing = |file: &str, e: String| AdapterError::Missing(format!("certificate or key {file}: {e}"));
+    let chain = CertificateDer::pem_file_iter(cert).map_err(|e| missing(cert, e.to_string()))?;
+    let chain = chain.collect::<Result<Vec<_>, _>>().map_err(|e| missing(cert, e.to_string()))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|e| missing(key, e.to_string()))?;
+    builder.with_client_auth_cert(chain, private).map_err(|e| missing(cert, e.to_string()))
 }
 
 fn roots(file: Option<&str>) -> Result<RootCertStore, AdapterError> {

@@ -9,6 +9,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// So many folders one owner may work in at once.
+const MOST_FOLDERS: u32 = 100;
+
 /// The vault below a state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vault {
@@ -92,6 +95,37 @@ impl Vault {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("erase", &folder)(error)),
             _ => Ok(()),
         }
+    }
+
+    /// A new folder of this owner's own, to work in; private.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn folder_for(&self, owner: &Owner) -> Result<PathBuf, AdapterError> {
+        let folder = self.folder(owner);
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed("create", &folder))?;
+        for number in 1..=MOST_FOLDERS {
+            let own = folder.join(format!("work-{number}"));
+            match DirBuilder::new().mode(0o700).create(&own) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed("create", &own)(error)),
+                Ok(()) => return Ok(own),
+            }
+        }
+        Err(AdapterError::Other(format!("{} holds {MOST_FOLDERS} folders already", folder.display())))
+    }
+
+    /// Erases such a folder, and its owner's if nothing else is in it.
+    ///
+    /// # Errors
+    /// When it cannot be erased.
+    pub fn erase_folder(&self, folder: &Path) -> Result<(), AdapterError> {
+        fs::remove_dir_all(folder).map_err(failed("erase", folder))?;
+        if let Some(owners) = folder.parent().filter(|parent| parent.starts_with(&self.root)) {
+            // Others may be at work in it.
+            drop(fs::remove_dir(owners));
+        }
+        Ok(())
     }
 
     /// The tags of all owners of whom something is kept.

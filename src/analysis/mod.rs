@@ -17,6 +17,7 @@ mod quantiles;
 mod reasons;
 mod record;
 mod recovery;
+mod restores;
 mod sites;
 pub mod stats;
 mod story;
@@ -27,6 +28,7 @@ mod workload;
 pub use fingerprints::{FingerprintResult, PartResult};
 pub use parts::AtSite;
 pub use record::Record;
+pub use restores::{PartTime, RestoreResult};
 pub use sites::{SiteResult, SitesResult};
 pub use types::*;
 
@@ -73,6 +75,7 @@ pub fn analyze(record: &Record) -> Analysis {
     let judge = |o| judge(o, &run.workloads, &story, &measured, &combined);
     let objectives: Vec<ObjectiveResult> = run.objectives.iter().map(judge).collect();
     let sites = sites::all(&run, record, &measured, &objectives);
+    let restored = restores::all(&record.events, &story, clocks.first());
     notes.extend(run.waivers.iter().map(|waiver| format!("waived: {waiver}")));
     let mut analysis = Analysis {
         started: story.started,
@@ -89,6 +92,7 @@ pub fn analyze(record: &Record) -> Analysis {
         stalls: stall_results(&story),
         sites,
         fingerprints: fingerprints::all(&run.fingerprints, &record.events),
+        restores: restored,
         notes,
         journal_head: record.head.clone(),
         journal_lines: record.lines,
@@ -96,6 +100,7 @@ pub fn analyze(record: &Record) -> Analysis {
         workloads: measured.into_iter().map(|measurement| measurement.result).collect(),
         run,
     };
+    analysis.notes.extend(restores::contradictions(&analysis.restores, &analysis.workloads));
     analysis.timeline = timeline(&analysis, &story, &clocks);
     analysis.reasons = reasons::all(&analysis, &story, record, &internal);
     analysis.verdict = analysis.reasons.iter().map(|reason| reason.verdict).max().unwrap_or(Verdict::Pass);
@@ -186,6 +191,8 @@ fn evidence<'a>(
         ledger: found.and_then(|m| m.result.ledger.as_ref()),
         fault: fault.map(FaultStory::id),
         no_clock,
+        detected: fault.and_then(|fault| story.detected_after(fault)),
+        exposures: &story.exposures,
     }
 }
 

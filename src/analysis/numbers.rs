@@ -49,6 +49,12 @@ pub(super) fn latency(ops: &Ops, places: &Places) -> Option<Percentiles> {
     quantiles::percentiles(|| places.iter().filter(|place| acknowledged(ops, *place)).map(|place| ops.latency(place)))
 }
 
+/// The same of those that were answered before a moment.
+pub(super) fn latency_before(ops: &Ops, places: &Places, moment: i64) -> Option<Percentiles> {
+    let before = |place: &usize| acknowledged(ops, *place) && ops.done(*place).0 < moment;
+    quantiles::percentiles(|| places.iter().filter(before).map(|place| ops.latency(place)))
+}
+
 /// sent − due, of operations that were sent.
 pub(super) fn lateness(ops: &Ops, places: &Places) -> Option<Percentiles> {
     let sent = |place: &usize| !matches!(ops.outcome(*place), Outcome::Missed | Outcome::Unsent);

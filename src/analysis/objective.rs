@@ -3,7 +3,7 @@
 use super::recovery::Judged;
 use super::{LedgerResult, ObjectiveResult, Verdict};
 use crate::model::figure::{at_least, at_most};
-use crate::model::{ClockBasis, FaultId, Interval, Objective, ObjectiveKind};
+use crate::model::{ClockBasis, Exposure, FaultId, Interval, Objective, ObjectiveKind};
 
 /// What an objective of one workload is judged by.
 pub(super) struct Evidence<'a> {
@@ -13,14 +13,19 @@ pub(super) struct Evidence<'a> {
     pub fault: Option<&'a FaultId>,
     /// Why that fault cannot start a clock (not injected, not effective).
     pub no_clock: Option<String>,
+    /// How long after that fault somebody noticed, if anybody did.
+    pub detected: Option<Interval>,
+    /// Of the histories of backups that the drill restored from.
+    pub exposures: &'a [Result<Exposure, String>],
 }
 
 /// Judges one objective.
 pub(super) fn judge(objective: &Objective, evidence: &Evidence) -> ObjectiveResult {
     let (actual, verdict, why) = match objective.kind {
         ObjectiveKind::Rto => rto(objective, evidence),
-        ObjectiveKind::RpoTime => rpo_time(objective, evidence),
+        ObjectiveKind::RpoTime => exposed(objective.target, rpo_time(objective, evidence), evidence.exposures),
         ObjectiveKind::RpoWrites => rpo_writes(objective, evidence),
+        ObjectiveKind::Detect => detect(objective.target, evidence),
     };
     ObjectiveResult { objective: objective.clone(), fault: evidence.fault.cloned(), actual, verdict, why }
 }
@@ -29,6 +34,20 @@ type Judgement = (Option<Interval>, Verdict, String);
 
 fn undecided(why: impl Into<String>) -> Judgement {
     (None, Verdict::Inconclusive, why.into())
+}
+
+/// A drill that ends with nobody having noticed says nothing about when somebody would have.
+fn detect(target: i64, evidence: &Evidence) -> Judgement {
+    if let Some(why) = &evidence.no_clock {
+        return (evidence.detected, Verdict::Inconclusive, why.clone());
+    }
+    let Some(actual) = evidence.detected else {
+        return undecided("nobody noticed it: the milestone `detected` was not reached");
+    };
+    decided(target, actual, at_least).unwrap_or_else(|| {
+        let bounds = format!("the target lies between {} and {}", at_least(actual.low), at_most(actual.high));
+        (Some(actual), Verdict::Inconclusive, format!("{bounds}; a look that is quicker would decide it"))
+    })
 }
 
 fn rto(objective: &Objective, evidence: &Evidence) -> Judgement {
@@ -114,6 +133,27 @@ fn rpo_time(objective: &Objective, evidence: &Evidence) -> Judgement {
         (Some(actual), Verdict::Inconclusive, format!("{bounds}; no rate decides it"))
     };
     decided(objective.target, actual, at_least).unwrap_or_else(undecided)
+}
+
+/// The verdict is the worse of what was lost and of what a disaster at the worst moment would have cost: a drill right after
+/// the nightly backup proves nothing.
+fn exposed(target: i64, (actual, verdict, why): Judgement, exposures: &[Result<Exposure, String>]) -> Judgement {
+    let mut judged = (actual, verdict, why);
+    for exposure in exposures {
+        let (verdict, why) = match exposure {
+            Err(why) => (Verdict::Inconclusive, format!("the exposure between backups is not known: {why}")),
+            Ok(Exposure { worst, .. }) => {
+                let (low, high) = (at_least(worst.low), at_most(worst.high));
+                let between = format!("between backups up to {high} would have been lost");
+                match decided(target, *worst, at_least) {
+                    Some((_, verdict, why)) => (verdict, format!("{between}: {why}")),
+                    None => (Verdict::Inconclusive, format!("between backups {low} to {high} would have been lost")),
+                }
+            }
+        };
+        judged = (judged.0, judged.1.max(verdict), format!("{}; {why}", judged.2));
+    }
+    judged
 }
 
 fn rpo_writes(objective: &Objective, evidence: &Evidence) -> Judgement {

@@ -88,7 +88,7 @@ fn aborted(cause: &AbortCause) -> String {
         AbortCause::Journal(error) => format!("stopped: the journal could not be written ({error})"),
         AbortCause::NotSteady(why) => format!("not steady before the outage: {why}"),
         AbortCause::KillSwitch(why) => format!("stopped by the kill switch: {why}"),
-        AbortCause::Guardian(why) => format!("stopped: {why}"),
+        AbortCause::Guardian(why) | AbortCause::Lease(why) => format!("stopped: {why}"),
     }
 }
 
@@ -125,8 +125,13 @@ fn objectives(analysis: &Analysis, reasons: &mut Vec<Reason>) {
             ObjectiveKind::Rto => "rto",
             ObjectiveKind::RpoTime => "rpo time",
             ObjectiveKind::RpoWrites => "rpo writes",
+            ObjectiveKind::Detect => "time to detect",
         };
-        let text = format!("{name} of `{}`: {}", result.objective.workload, result.why);
+        let text = if result.objective.kind.is_of_the_drill() {
+            format!("{name}: {}", result.why)
+        } else {
+            format!("{name} of `{}`: {}", result.objective.workload, result.why)
+        };
         reasons.push(Reason { verdict: result.verdict, text, place: None });
     }
 }
@@ -137,7 +142,13 @@ fn failover(analysis: &Analysis, story: &Story, reasons: &mut Vec<Reason>) {
         return;
     }
     for workload in analysis.workloads.iter().filter(|w| w.probe_of.is_none()) {
-        let healed = |fault: &&super::Recovery| fault.attribution == Attribution::Heal && in_outage(story, fault);
+        let saved = |fault: &super::Recovery| fault.attribution == Attribution::System && in_outage(story, fault);
+        // What the outage itself ended is one of its conditions, if the system saved itself from the rest.
+        let condition =
+            |fault: &super::Recovery| ended_in_outage(story, fault) && workload.recoveries.iter().any(saved);
+        let healed = |fault: &&super::Recovery| {
+            fault.attribution == Attribution::Heal && in_outage(story, fault) && !condition(fault)
+        };
         for recovery in workload.recoveries.iter().filter(healed) {
             let text = format!(
                 "failover was expected, but `{}` came back only when the fault `{}` was removed",
@@ -151,6 +162,13 @@ fn failover(analysis: &Analysis, story: &Story, reasons: &mut Vec<Reason>) {
 fn in_outage(story: &Story, recovery: &super::Recovery) -> bool {
     let outage = |f: &FaultStory| f.phase.is_none_or(|phase| phase <= crate::event::Phase::Outage);
     story.faults.iter().any(|f| *f.id() == recovery.fault && outage(f))
+}
+
+/// Was the fault healed by a step of the outage?
+fn ended_in_outage(story: &Story, recovery: &super::Recovery) -> bool {
+    let over = story.phases.iter().rfind(|(phase, ..)| *phase == crate::event::Phase::Outage).and_then(|(.., to)| *to);
+    let healed = story.faults.iter().find(|fault| *fault.id() == recovery.fault).and_then(|fault| fault.healed);
+    healed.zip(over).is_some_and(|(healed, over)| healed.hi.0 <= over)
 }
 
 /// Findings in the books that no objective counts, but that nobody may overlook.

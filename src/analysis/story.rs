@@ -6,7 +6,7 @@ use crate::event::{
     AbortCause, Event, FaultIntent, HealCause, Healer, HostSeal, Phase, ReadBackDone, RunStarted, StallCause,
     StepOutcome, What,
 };
-use crate::model::{FaultId, Mono, RunState, Span, StepId, WorkloadName};
+use crate::model::{Exposure, FaultId, Interval, Mono, RunState, Span, StepId, WorkloadName};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
@@ -31,6 +31,8 @@ pub(super) struct Story {
     pub vantage_stalls: Vec<(String, Stalled)>,
     /// Vantages that were gone before the load ended, with the reason.
     pub lost_vantages: Vec<(String, i64, String)>,
+    /// What the worst moment of each history of backups would have cost, or why nobody can say.
+    pub exposures: Vec<Result<Exposure, String>>,
     pub origins: BTreeMap<WorkloadName, i64>,
     pub read_backs: Vec<ReadBackDone>,
     pub aborts: Vec<AbortCause>,
@@ -168,6 +170,7 @@ impl Story {
                 self.vantage_stalls.push((vantage.clone(), stalled));
             }
             What::VantageLost { vantage, at, why } => self.lost_vantages.push((vantage.clone(), at.0, why.clone())),
+            What::Restored(done) => self.exposures.extend(done.claim.exposure.clone()),
             What::ReadBack(done) => self.read_backs.push(done.clone()),
             What::WorkloadStopped(mark) => self.stopped.push(mark.workload.clone()),
             What::TakenOver { by, why } => self.taken_over.push((*by, why.clone())),
@@ -235,6 +238,17 @@ impl Story {
         let all = self.milestones.iter().filter(|(name, _, _)| name == "declared").map(|(_, _, span)| *span);
         let mut all = all.filter(good);
         all.clone().find(|span| span.hi.0 >= from).or_else(|| all.next())
+    }
+
+    /// From the fault to the first milestone `detected` after it: [detected.lo − t_fault.hi, detected.hi − t_fault.lo],
+    /// never below 0.
+    pub fn detected_after(&self, fault: &FaultStory) -> Option<Interval> {
+        let at = fault.at().filter(|at| sane(at.lo) && sane(at.hi))?;
+        let all = self.milestones.iter().filter(|(name, _, _)| name == "detected").map(|(_, _, span)| *span);
+        let mut after = all.filter(|span| sane(span.lo) && sane(span.hi) && span.hi >= at.lo);
+        let seen = after.next()?;
+        let high = seen.hi.0 - at.lo.0;
+        Interval::between((seen.lo.0 - at.hi.0).clamp(0, high), high)
     }
 
     /// When the first fault of a later phase comes, after which an earlier fault can prove nothing any more.
@@ -320,6 +334,7 @@ pub(super) fn nobody() -> RunStarted {
             cores: 0,
             trigger: nothing(),
         },
+        lineage: None,
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Analysis {
     pub sites: Vec<super::SitesResult>,
     /// The user's own data before and after, in the playbook's order.
     pub fingerprints: Vec<super::FingerprintResult>,
+    /// Restores that were timed part by part, in the order in which they ended.
+    pub restores: Vec<super::RestoreResult>,
     /// Waivers, deviations, warnings: what a reader should know.
     pub notes: Vec<String>,
     /// SHA-256 of the journal's last line, hex.
@@ -103,6 +105,8 @@ pub struct WorkloadResult {
     pub reads: Option<OpCounts>,
     /// Latency from due, of acknowledged operations.
     pub latency: Option<Percentiles>,
+    /// The same of those that were answered before the first fault: what it costs in normal times.
+    pub latency_before: Option<Percentiles>,
     /// sent − due of all sent operations: how punctual the schedule was.
     pub lateness: Option<Percentiles>,
     /// RTO and its parts, per fault; the first is the headline.

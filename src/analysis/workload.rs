@@ -40,6 +40,8 @@ pub(super) fn measure<'a>(seal: &WorkloadSeal, ops: &Ops, told: &Told, context: 
     let reads = Some(Places::of(ops, Action::Read)).filter(|reads| main == Action::Write && reads.len() > 0);
     let reads = reads.map(|reads| numbers::counts(ops, &reads, lane.deadline));
     let (latency, lateness) = (numbers::latency(ops, &places), numbers::lateness(ops, &places));
+    let first = context.clocks.iter().map(|clock| clock.lo).min();
+    let latency_before = first.and_then(|fault| numbers::latency_before(ops, &places, fault));
     let series = numbers::series(ops, &places, &lane, t0);
     drop(places);
     let span = (lane.len() > 0).then(|| (lane.due(0) - t0, lane.end() - t0));
@@ -57,6 +59,7 @@ pub(super) fn measure<'a>(seal: &WorkloadSeal, ops: &Ops, told: &Told, context: 
         operations,
         reads,
         latency,
+        latency_before,
         lateness,
         recoveries: Vec::new(),
         outages: runs.iter().map(|run| run.shown(lane, t0)).collect(),

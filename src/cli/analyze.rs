@@ -4,6 +4,7 @@
 use super::evidence::{self, Judged, Same};
 use super::terminal::width;
 use super::{Complaint, Exit, Output, Terminal};
+use crate::evidence::sums;
 use crate::report::{self, View};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -26,22 +27,42 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
     let judged = evidence::judge(&args.run)?;
     let compared = evidence::compare(&args.run, &judged);
     let differs = compared.iter().any(|(_, same)| *same == Same::No);
-    if args.rewrite || (!differs && compared.iter().any(|(_, same)| *same == Same::Missing)) {
+    let sealed = args.run.join(sums::FILE).exists();
+    if args.rewrite && sealed {
+        let what = format!("{} is sealed: with other reports its digests would no longer hold", args.run.display());
+        let mend = "blackstart report RUN --format …, which writes them elsewhere; or blackstart verify RUN";
+        return Err(Complaint::new(Exit::Usage, what).mend(mend));
+    }
+    if args.rewrite || (!sealed && !differs && compared.iter().any(|(_, same)| *same == Same::Missing)) {
         evidence::write(&args.run, &judged)?;
     }
     match args.output {
         Output::Json => terminal.say(&as_json(&args.run, &judged, &compared)),
         Output::Human | Output::Plain => {
             terminal.say(&table(&args.run, &judged, terminal));
-            terminal.say(&in_words(&compared, args.rewrite.then_some(Rewritten)));
+            let then = if sealed {
+                Then::Sealed
+            } else if args.rewrite {
+                Then::Rewritten
+            } else {
+                Then::Rewritable
+            };
+            terminal.say(&in_words(&compared, then));
         }
     }
     Ok(if differs { judged.exit.merge(Exit::Fail) } else { judged.exit })
 }
 
-/// Reports that differed are replaced.
+/// What becomes of reports that differ.
 #[derive(Clone, Copy)]
-struct Rewritten;
+enum Then {
+    /// They were replaced.
+    Rewritten,
+    /// They can be.
+    Rewritable,
+    /// They stay: the run is sealed.
+    Sealed,
+}
 
 /// The run as a table.
 pub fn table(dir: &Path, judged: &Judged, terminal: &Terminal) -> String {
@@ -50,7 +71,7 @@ pub fn table(dir: &Path, judged: &Judged, terminal: &Terminal) -> String {
     report::terminal(&judged.analysis, view)
 }
 
-fn in_words(compared: &[(&'static str, Same)], rewritten: Option<Rewritten>) -> String {
+fn in_words(compared: &[(&'static str, Same)], then: Then) -> String {
     let of = |wanted: Same| -> Vec<&str> {
         compared.iter().filter(|(_, same)| *same == wanted).map(|(name, _)| *name).collect()
     };
@@ -60,11 +81,16 @@ fn in_words(compared: &[(&'static str, Same)], rewritten: Option<Rewritten>) -> 
     }
     let mut lines = Vec::new();
     if !differ.is_empty() {
-        let then = if rewritten.is_some() { "; replaced" } else { "; --rewrite replaces them" };
+        let then = match then {
+            Then::Rewritten => "; replaced",
+            Then::Rewritable => "; --rewrite replaces them",
+            Then::Sealed => "; the run is sealed, and `blackstart verify` says whether they were changed since",
+        };
         lines.push(format!("computed again: NOT what the record says: {}{then}", differ.join(", ")));
     }
     if !missing.is_empty() {
-        lines.push(format!("computed again: {} was missing", missing.join(", ")));
+        let stays = if matches!(then, Then::Sealed) { ", and is not put into a sealed run" } else { "" };
+        lines.push(format!("computed again: {} was missing{stays}", missing.join(", ")));
     }
     lines.join("\n")
 }
@@ -87,8 +113,8 @@ mod tests {
 
     #[test]
     fn every_difference_is_named() {
-        assert!(in_words(&[("report.json", Same::Yes)], None).ends_with("byte for byte"));
-        let text = in_words(&[("report.json", Same::No), ("junit.xml", Same::Missing)], None);
+        assert!(in_words(&[("report.json", Same::Yes)], Then::Sealed).ends_with("byte for byte"));
+        let text = in_words(&[("report.json", Same::No), ("junit.xml", Same::Missing)], Then::Rewritable);
         assert!(text.contains("NOT what the record says: report.json; --rewrite"), "{text}");
         assert!(text.contains("junit.xml was missing"), "{text}");
     }

@@ -257,11 +257,19 @@ struct Tool {
     package: &'static str,
 }
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 14] = [
     Tool { name: "psql", used_for: "drills/postgres", package: "postgresql" },
     Tool { name: "patroni", used_for: "drills/postgres/patroni-leader-loss.yaml", package: "patroni" },
-    Tool { name: "etcd", used_for: "drills/postgres/patroni-leader-loss.yaml", package: "etcd-server" },
+    Tool { name: "etcd", used_for: "drills/etcd, drills/postgres/patroni-leader-loss.yaml", package: "etcd-server" },
     Tool { name: "haproxy", used_for: "drills/postgres/patroni-leader-loss.yaml", package: "haproxy" },
+    Tool { name: "redis-server", used_for: "drills/redis", package: "redis-server" },
+    Tool { name: "redis-sentinel", used_for: "drills/redis", package: "redis-sentinel" },
+    Tool { name: "node", used_for: "drills/couchdb", package: "nodejs" },
+    Tool { name: "etcdctl", used_for: "drills/etcd", package: "etcd-client" },
+    Tool { name: "mariadbd", used_for: "drills/mariadb", package: "mariadb-server" },
+    Tool { name: "ganesha.nfsd", used_for: "drills/files/nfs-export-lost.yaml", package: "nfs-ganesha" },
+    Tool { name: "btrfs", used_for: "drills/files", package: "btrfs-progs" },
+    Tool { name: "rabbitmqctl", used_for: "drills/rabbitmq", package: "rabbitmq-server" },
     Tool { name: "python3", used_for: "the page in front of the Patroni cluster", package: "python3" },
     Tool { name: "ssh", used_for: "commands on other hosts", package: "openssh-client" },
 ];

@@ -2,12 +2,12 @@
 //! the files. The numbers come from the record alone, so doing it again gives the same bytes.
 
 use super::files::plain;
-use super::{Complaint, Exit};
+use super::{Complaint, Exit, formats};
 use crate::analysis::stats::{self, Sample};
 use crate::analysis::{self, Analysis, Record};
+use crate::config::Also;
 use crate::event::{Event, What};
 use crate::journal::{self, Stored};
-use crate::report;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -22,6 +22,19 @@ pub struct Judged {
     pub files: Vec<(&'static str, String)>,
     /// The run among others.
     pub sample: Sample,
+}
+
+impl Judged {
+    /// With formats that are made only where they are asked for.
+    #[must_use]
+    pub fn with(mut self, also: &[Also]) -> Self {
+        for (name, text) in also.iter().map(|which| formats::also(*which, &self.analysis)) {
+            if self.files.iter().all(|(there, _)| *there != name) {
+                self.files.push((name, text));
+            }
+        }
+        self
+    }
 }
 
 /// What became of a report that was computed again.
@@ -40,14 +53,17 @@ pub enum Same {
 /// # Errors
 /// When the folder holds no record, or one without a start.
 pub fn judge(dir: &Path) -> Result<Judged, Complaint> {
-    let (record, analysis) = analysed(dir)?;
+    judge_stored(dir, read(dir)?)
+}
+
+/// Judges a run whose record has been read from a folder.
+///
+/// # Errors
+/// When the record has no start.
+pub fn judge_stored(dir: &Path, stored: Stored) -> Result<Judged, Complaint> {
+    let (record, analysis) = analysed(dir, stored)?;
     let exit = exit_of(&record.events, &analysis);
-    let files = vec![
-        ("report.json", report::json(&analysis, exit.code())),
-        ("report.html", report::html(&analysis)),
-        ("report.md", report::markdown(&analysis)),
-        ("junit.xml", report::junit(&analysis)),
-    ];
+    let files = formats::of_run(dir, &analysis, exit);
     let sample = stats::sample(&analysis, &record.problems);
     Ok(Judged { analysis, exit, files, sample })
 }
@@ -57,11 +73,10 @@ pub fn judge(dir: &Path) -> Result<Judged, Complaint> {
 /// # Errors
 /// As [`judge`].
 pub fn sample(dir: &Path) -> Result<Sample, Complaint> {
-    analysed(dir).map(|(record, analysis)| stats::sample(&analysis, &record.problems))
+    analysed(dir, read(dir)?).map(|(record, analysis)| stats::sample(&analysis, &record.problems))
 }
 
-fn analysed(dir: &Path) -> Result<(Record, Analysis), Complaint> {
-    let stored = read(dir)?;
+fn analysed(dir: &Path, stored: Stored) -> Result<(Record, Analysis), Complaint> {
     if !matches!(stored.events.first().map(|event| &event.what), Some(What::RunStarted(_))) {
         let what = format!("the record in {} has no start: nothing can be said about that run", dir.display());
         return Err(Complaint::new(Exit::Internal, what));
@@ -120,7 +135,10 @@ pub fn compare(dir: &Path, judged: &Judged) -> Vec<(&'static str, Same)> {
 }
 
 /// Puts a file in its place in one step, on disk when this returns.
-fn whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+///
+/// # Errors
+/// When it cannot be written; then nothing is left.
+pub fn whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let beside = path.with_extension("new");
     let written = File::create(&beside).and_then(|mut file| {
         file.write_all(bytes)?;

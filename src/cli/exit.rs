@@ -100,6 +100,12 @@ impl Exit {
         self.row().code
     }
 
+    /// The one that has this code.
+    #[must_use]
+    pub fn of_code(code: u8) -> Option<Self> {
+        TABLE.iter().find(|row| row.code == code).map(|row| row.exit)
+    }
+
     /// Its name.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -1,15 +1,16 @@
 //! `blackstart guardian RUN`: watches over a run and heals in its place (hidden: the runner starts it, people need not).
 //! What it does is in [`crate::exec::guardian`]; here it leaves the runner's session, and says what happens.
 
-use super::{Exit, evidence};
+use super::{Complaint, Exit, Terminal, inside, leaks, sealing};
 use crate::adapters::{World, guardian};
 use crate::event::{Event, What};
 use crate::exec::guardian::{Served, serve};
 use crate::exec::{Observer, Recovered, StopSignal};
-use crate::model::WorkloadStats;
+use crate::model::{Dur, WorkloadStats};
 use crate::report::words;
 use std::io::{self, Write, stderr, stdin, stdout};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
@@ -23,10 +24,28 @@ const FAREWELL: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The run, for whoever looks at the list of processes
+    #[arg(required_unless_present = "from_cluster", default_value = "")]
     run: String,
+    /// Watch over whoever holds this Lease, from a pod of its own, and heal from what stands in the cluster
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    from_cluster: Option<String>,
+    /// A namespace in which faults are recorded; that of the Lease if not given
+    #[arg(long = "home", value_name = "NAMESPACE")]
+    homes: Vec<String>,
+    /// So long it waits for a runner
+    #[arg(long, value_name = "TIME", default_value = "10m")]
+    wait: Dur,
 }
 
-pub fn run(args: &Args) -> Exit {
+pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
+    match &args.from_cluster {
+        Some(lease) => inside::watch(lease, &args.homes, args.wait.0, terminal),
+        None => Ok(beside(args)),
+    }
+}
+
+/// A guardian that a runner started.
+fn beside(args: &Args) -> Exit {
     match guard(&args.run) {
         Ok(exit) => exit,
         Err(why) => {
@@ -50,7 +69,7 @@ fn guard(run: &str) -> io::Result<Exit> {
     })?;
     let exit = match served {
         Served::Unused | Served::Released => Exit::Pass,
-        Served::TookOver(recovered) => concluded(&recovered, &voice),
+        Served::TookOver(recovered) => runtime.block_on(concluded(&recovered, &voice)),
     };
     drop(voice);
     // Nobody may be reading: what is to be done is done.
@@ -59,15 +78,25 @@ fn guard(run: &str) -> io::Result<Exit> {
     Ok(exit)
 }
 
-/// Writes the reports that the runner can no longer write, and says what is left.
-fn concluded(recovered: &Recovered, voice: &Voice) -> Exit {
+/// Writes the reports that the runner can no longer write, seals them, and says what is left.
+async fn concluded(recovered: &Recovered, voice: &Voice) -> Exit {
     for open in &recovered.open {
         voice.say(format!("NOT HEALED `{}`: {}; by hand: {}", open.fault, open.why, open.by_hand));
     }
-    if let Ok(judged) = evidence::judge(&recovered.dir)
-        && evidence::write(&recovered.dir, &judged).is_ok()
-    {
-        voice.say(format!("report: {}", recovered.dir.join("report.html").display()));
+    let Recovered { run, dir, state_dir, .. } = recovered;
+    let left = sealing::Left { run, dir, state_dir };
+    let clean = |dir: &Path| leaks::search(dir, &recovered.secrets);
+    let sealed = sealing::in_place_of(left, &World::system(), &clean).await;
+    if let Err(why) = &sealed {
+        voice.say(why.what.clone());
+    }
+    if let Ok(Some(sealed)) = sealed {
+        voice.say(format!("report: {}", dir.join("report.html").display()));
+        sealed
+            .text
+            .lines()
+            .chain(sealed.notes.iter().map(String::as_str))
+            .for_each(|line| voice.say(line.trim().into()));
     }
     match (&recovered.error, recovered.open.is_empty()) {
         (None, true) => Exit::Aborted,

@@ -2,7 +2,7 @@
 
 use super::{Exit, Output, Terminal};
 use crate::faults::KindInfo;
-use crate::{faults, fingerprints, plan, probes, restores, workloads};
+use crate::{controls, faults, fingerprints, plan, probes, restores, workloads};
 use clap::ValueEnum;
 use serde_json::json;
 
@@ -24,8 +24,11 @@ pub(super) enum Family {
     Restores,
     Fingerprints,
     Targets,
+    /// What a drill can be evidence for
+    Controls,
 }
 
+/// Those whose members are kinds.
 pub(super) const FAMILIES: [Family; 6] =
     [Family::Faults, Family::Probes, Family::Workloads, Family::Restores, Family::Fingerprints, Family::Targets];
 
@@ -38,6 +41,7 @@ impl Family {
             Self::Restores => "restores",
             Self::Fingerprints => "fingerprints",
             Self::Targets => "targets",
+            Self::Controls => "controls",
         }
     }
 
@@ -49,12 +53,13 @@ impl Family {
             Self::Restores => restores::KINDS,
             Self::Fingerprints => fingerprints::KINDS,
             Self::Targets => plan::TARGET_KINDS,
+            Self::Controls => &[],
         }
     }
 }
 
 pub fn run(args: &Args, terminal: &mut Terminal) -> Exit {
-    let families: Vec<Family> = args.family.map_or_else(|| FAMILIES.to_vec(), |one| vec![one]);
+    let families: Vec<Family> = args.family.map_or_else(all, |one| vec![one]);
     match args.output {
         Output::Human | Output::Plain => families.iter().for_each(|family| terminal.say(&human(*family))),
         Output::Json => terminal.say(&json_text(&families)),
@@ -62,7 +67,14 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Exit {
     Exit::Pass
 }
 
+fn all() -> Vec<Family> {
+    FAMILIES.into_iter().chain([Family::Controls]).collect()
+}
+
 fn human(family: Family) -> String {
+    if family == Family::Controls {
+        return controls_for_people();
+    }
     let width = family.kinds().iter().map(|k| k.kind.len()).max().unwrap_or(0);
     let mut text = format!("{}\n", family.word());
     for kind in family.kinds() {
@@ -72,10 +84,42 @@ fn human(family: Family) -> String {
     text
 }
 
+/// Frameworks with their controls, and which fields of the evidence each asks for.
+fn controls_for_people() -> String {
+    let mut text = format!("controls ({})\n", controls::CLAIM);
+    let (listed, open): (Vec<_>, Vec<_>) = controls::FRAMEWORKS.iter().partition(|f| !f.controls.is_empty());
+    for framework in listed {
+        text.push_str(&format!("  {}\n", framework.title));
+        let names: Vec<String> = framework.controls.iter().map(|c| format!("{}/{}", framework.id, c.id)).collect();
+        let width = names.iter().map(String::len).max().unwrap_or(0);
+        for (name, control) in names.iter().zip(framework.controls) {
+            let fields = controls::numbers(control.fields);
+            text.push_str(&format!("    {name:width$}  {}: {} ({fields})\n", control.title, control.summary));
+        }
+    }
+    let open: Vec<&str> = open.iter().map(|f| f.id).collect();
+    text.push_str(&format!("  any id is taken, and nothing is known of it: {}\n", open.join(", ")));
+    text
+}
+
+fn controls_for_programs() -> serde_json::Value {
+    let rows = controls::FRAMEWORKS.iter().flat_map(|framework| {
+        framework.controls.iter().map(move |control| {
+            let fields: Vec<String> = control.fields.iter().map(|n| format!("E{n}")).collect();
+            json!({"control": format!("{}/{}", framework.id, control.id), "framework": framework.id,
+                "framework_title": framework.title, "title": control.title, "summary": control.summary, "fields": fields})
+        })
+    });
+    rows.collect()
+}
+
 fn json_text(families: &[Family]) -> String {
     let all: serde_json::Map<String, serde_json::Value> = families
         .iter()
         .map(|family| {
+            if *family == Family::Controls {
+                return (family.word().to_owned(), controls_for_programs());
+            }
             let kinds: Vec<_> = family
                 .kinds()
                 .iter()
@@ -100,6 +144,15 @@ mod tests {
                 assert!(text.contains(kind.kind) && text.contains(kind.summary), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn controls_are_listed_with_what_they_ask_for() {
+        let text = human(Family::Controls);
+        assert!(text.contains("soc2/A1.3") && text.contains("nist-csf") && text.contains("E13"), "{text}");
+        let all: serde_json::Value = serde_json::from_str(&json_text(&all())).unwrap();
+        assert_eq!(all["controls"][0]["control"], "dora/Art.11");
+        assert_eq!(all["controls"][0]["fields"][0], "E3");
     }
 
     #[test]

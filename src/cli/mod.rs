@@ -1,44 +1,66 @@
 //! The command line: one file per command, the exit-code table, and the only printing.
 //! What a drill is, does and means lives elsewhere; here it is asked for, shown, and turned into an exit code.
 
+mod after_action;
 mod analyze;
 mod answers;
+mod bundle;
+mod ci;
+mod compare;
 mod completions;
+mod coverage;
 mod doctor;
 mod evidence;
 mod exit;
 mod export;
 mod files;
+mod formats;
+mod from_cluster;
+mod gate;
 mod guardian;
 mod helper;
+mod history;
 mod host_seal;
 mod init;
+mod inside;
 mod install_recovery;
 mod kill_switch;
 mod kv;
+mod leaks;
 mod list;
 mod man;
+mod part;
+mod past;
 mod plan;
 mod playbooks;
 mod progress;
 mod proxy;
+mod prune;
 mod recover;
 mod reference;
 mod repeat;
+mod report;
 mod resolver;
+mod review;
 mod rig;
 mod run;
+mod schedule;
 mod schema;
+mod sealing;
 mod selftest;
 mod stats;
 mod status;
 mod terminal;
 mod trap;
+mod trend;
+mod upload;
 mod validate;
 mod vantage;
+mod verify;
 
 pub use exit::Exit;
 pub use reference::reference;
+pub use verify::recomputed;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -58,12 +80,36 @@ struct Cli {
 enum Command {
     /// Run drills, judge them, and write the evidence
     Run(Box<run::Args>),
+    /// Print what runs a drill at fixed times: a Kubernetes CronJob with its guardian; touches nothing
+    Schedule(Box<schedule::Args>),
     /// Find every mistake in playbooks: place, reason, and what to write
     Validate(validate::Args),
     /// Say what a drill would do: phases, targets, blast radius, permissions, healing; touches nothing
     Plan(plan::Args),
     /// Compute a run's reports again from its record, and compare byte for byte
     Analyze(analyze::Args),
+    /// Render a run's report again, in any format
+    Report(report::Args),
+    /// Check runs as evidence: integrity, signature, chain of runs, and the verdict computed again
+    Verify(verify::Args),
+    /// Add a sign-off, notes and actions to a run, beside it and never changing it
+    Review(review::Args),
+    /// Write one report over several runs: a game day, a quarter
+    AfterAction(after_action::Args),
+    /// List runs, from an index over their folders
+    History(history::Args),
+    /// Say how a drill's figures went over its runs
+    Trend(trend::Args),
+    /// Say which systems and controls were drilled, when last, and what is overdue
+    Coverage(coverage::Args),
+    /// Compare two runs
+    Compare(compare::Args),
+    /// Decide from drills whether a release may go out
+    Gate(gate::Args),
+    /// Pack a run into one archive, the same bytes each time
+    Bundle(bundle::Args),
+    /// Remove old runs; tombstones stay, so that the chain of runs still verifies
+    Prune(prune::Args),
     /// Say what several runs of a drill measured together, and what may be concluded from them
     Stats(stats::Args),
     /// Write a run's operations as a table: CSV or Parquet
@@ -78,7 +124,7 @@ enum Command {
     KillSwitch(kill_switch::Args),
     /// Write a commented playbook to begin with
     Init(init::Args),
-    /// Say which faults, probes, workloads, restores and targets a playbook can use
+    /// Say which faults, probes, workloads, restores, targets and controls a playbook can name
     List(list::Args),
     /// Print a JSON Schema, for editors and other programs
     Schema(schema::Args),
@@ -103,6 +149,9 @@ enum Command {
     /// A process that holds a fault
     #[command(hide = true)]
     Helper(helper::Args),
+    /// A part of a run's archive
+    #[command(hide = true)]
+    Part(part::Args),
     /// Watches over a run
     #[command(hide = true)]
     Guardian(guardian::Args),
@@ -139,8 +188,20 @@ impl Command {
     fn run(self, terminal: &mut Terminal) -> Result<Exit, Complaint> {
         match self {
             Self::Run(args) => run::run(&args, terminal),
+            Self::Schedule(args) => schedule::run(&args, terminal),
             Self::Plan(args) => plan::run(&args, terminal),
             Self::Analyze(args) => analyze::run(&args, terminal),
+            Self::Report(args) => report::run(&args, terminal),
+            Self::Verify(args) => verify::run(&args, terminal),
+            Self::Review(args) => review::run(&args, terminal),
+            Self::AfterAction(args) => after_action::run(&args, terminal),
+            Self::History(args) => history::run(&args, terminal),
+            Self::Trend(args) => trend::run(&args, terminal),
+            Self::Coverage(args) => coverage::run(&args, terminal),
+            Self::Compare(args) => compare::run(&args, terminal),
+            Self::Gate(args) => gate::run(&args, terminal),
+            Self::Bundle(args) => bundle::run(&args, terminal),
+            Self::Prune(args) => prune::run(&args, terminal),
             Self::Stats(args) => stats::run(&args, terminal),
             Self::Export(args) => export::run(&args, terminal),
             Self::Status(args) => status::run(&args, terminal),
@@ -160,7 +221,8 @@ impl Command {
             Self::Kv(args) => Ok(kv::run(*args)),
             Self::Rig(args) => rig::run(&args, terminal),
             Self::Helper(args) => Ok(helper::run(&args, terminal)),
-            Self::Guardian(args) => Ok(guardian::run(&args)),
+            Self::Part(args) => part::run(&args, terminal),
+            Self::Guardian(args) => guardian::run(&args, terminal),
         }
     }
 }

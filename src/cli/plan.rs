@@ -4,7 +4,7 @@
 use super::playbooks::{self, Given};
 use super::{Complaint, Exit, Output, Terminal, files};
 use crate::adapters::World;
-use crate::exec;
+use crate::exec::{self, Rights};
 use crate::plan::{self, Explanation, Plan};
 use serde_json::json;
 use std::path::PathBuf;
@@ -33,11 +33,13 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
         return Err(loaded.refusal());
     }
     let plans: Vec<Plan> = loaded.files.into_iter().flat_map(|file| file.plans).map(|drill| drill.plan).collect();
-    let explained = explain(&plans)?;
+    let (explained, rights) = explain(&plans)?;
     let texts = explained.iter().map(|(explained, _)| explained);
     match args.output {
         Output::Json => terminal.say(&format!("{:#}", json!({ "plans": texts.collect::<Vec<_>>() }))),
-        Output::Human | Output::Plain if args.permissions => texts.for_each(|e| terminal.say(&permissions(e))),
+        Output::Human | Output::Plain if args.permissions => {
+            texts.zip(&rights).for_each(|(e, rights)| terminal.say(&permissions(e, rights)));
+        }
         Output::Human | Output::Plain => texts.for_each(|e| terminal.say(&e.text())),
     }
     let mut exit = Exit::Pass;
@@ -51,26 +53,55 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
     Ok(exit)
 }
 
-/// Each plan in words, and the faults in it that this machine cannot inject.
-fn explain(plans: &[Plan]) -> Result<Vec<(Explanation, Vec<String>)>, Complaint> {
+/// A plan in words, and the faults in it that this machine cannot inject.
+type Explained = Vec<(Explanation, Vec<String>)>;
+
+/// What it needs in its clusters, or why that is not known.
+type Needed = Vec<Result<Vec<Rights>, Vec<String>>>;
+
+fn explain(plans: &[Plan]) -> Result<(Explained, Needed), Complaint> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Complaint::new(Exit::Internal, format!("cannot start the runtime: {e}")))?;
     let world = World::system();
     Ok(runtime.block_on(async {
-        let mut explained = Vec::new();
+        let (mut explained, mut rights) = (Vec::new(), Vec::new());
         for plan in plans {
             let text = plan::explain(plan, &exec::look(plan, &world).await);
             explained.push((text, exec::unavailable(plan, &world).await));
+            rights.push(exec::rights(plan, &world).await);
         }
-        explained
+        (explained, rights)
     }))
 }
 
-fn permissions(explained: &Explanation) -> String {
-    if explained.permissions.is_empty() {
-        return format!("{}: none", explained.drill);
+fn permissions(explained: &Explanation, rights: &Result<Vec<Rights>, Vec<String>>) -> String {
+    let drill = &explained.drill;
+    let words = match explained.permissions.as_slice() {
+        [] => format!("{drill}: none"),
+        permissions => format!("{drill}:\n  {}", permissions.join("\n  ")),
+    };
+    match rights {
+        Ok(rights) if rights.is_empty() => words,
+        Ok(rights) => roles(drill, &words, rights),
+        Err(unknown) => format!("{words}\n  its Role is not known: {}", unknown.join("; ")),
     }
-    format!("{}:\n  {}", explained.drill, explained.permissions.join("\n  "))
+}
+
+/// The account that the Role is bound to: whoever runs drills elsewhere puts its own in its place.
+const ACCOUNT: &str = "blackstart";
+
+/// For `kubectl apply -f -`: everything else is a comment.
+fn roles(drill: &str, words: &str, rights: &[Rights]) -> String {
+    let comment = |text: &str| text.lines().map(|line| format!("# {line}\n")).collect::<String>();
+    let mut text = comment(words);
+    for one in rights {
+        text.push_str(&comment(&format!(
+            "in the cluster {}, bound to the ServiceAccount {ACCOUNT} in {}:",
+            one.cluster, one.home
+        )));
+        text.push_str(&plan::yaml(&plan::bound(drill, &one.grants, (&one.home, ACCOUNT))));
+    }
+    text.trim_end().to_owned()
 }
 
 /// What a drill with a staging of its own does not find now may be there when the staging is up; else it is an error.

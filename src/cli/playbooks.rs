@@ -23,6 +23,18 @@ pub struct Given {
     config: Option<PathBuf>,
 }
 
+impl Given {
+    /// The configuration that was named.
+    pub fn config(&self) -> Option<&PathBuf> {
+        self.config.as_ref()
+    }
+
+    /// The parameters that were set, in order.
+    pub fn params(&self) -> &[(String, String)] {
+        &self.params
+    }
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),

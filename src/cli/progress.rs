@@ -2,9 +2,10 @@
 //! programs. Progress goes to standard error, so that standard output holds the result; JSON lines are the result.
 
 use super::Output;
+use super::sealing;
 use super::terminal::Look;
 use crate::clock::Clock;
-use crate::event::{Event, RunStarted, What};
+use crate::event::{Event, Lineage, RunStarted, What};
 use crate::exec::Observer;
 use crate::model::{ClockBasis, Mono, Objective, ObjectiveKind, WorkloadStats};
 use crate::report::live::Live;
@@ -141,17 +142,30 @@ fn seal(run: &RunStarted) -> Vec<String> {
         format!("    sha256 {}", run.playbook_digest),
     ];
     lines.extend(run.objectives.iter().map(|o| format!("    {}", promise(o))));
+    lines.extend(run.lineage.iter().flat_map(|lineage| among_others(lineage)));
     lines
+}
+
+/// Its place among others, and whose signature to look for.
+fn among_others(lineage: &Lineage) -> [String; 2] {
+    let place = lineage.chain.as_ref().map(|seal| sealing::place_in_words(seal, &lineage.chain_name));
+    let signer = lineage.signer.as_ref().map(|fingerprint| format!("to be signed by {fingerprint}"));
+    [
+        place.unwrap_or_else(|| "NOT CHAINED".to_owned()),
+        signer.unwrap_or_else(|| "UNSIGNED: no key was given".to_owned()),
+    ]
+    .map(|line| format!("    {line}"))
 }
 
 fn promise(objective: &Objective) -> String {
     let basis = match (objective.kind, objective.basis) {
-        (ObjectiveKind::Rto, ClockBasis::Fault) => " from the fault",
+        (ObjectiveKind::Rto, ClockBasis::Fault) | (ObjectiveKind::Detect, _) => " from the fault",
         (ObjectiveKind::Rto, ClockBasis::Declared) => " from the declaration",
         (ObjectiveKind::RpoTime | ObjectiveKind::RpoWrites, _) => "",
     };
     let (name, target) = (words::objective(objective.kind), words::target(objective.kind, objective.target));
-    format!("{}: {name} at most {target}{basis}", objective.workload)
+    let promise = format!("{name} at most {target}{basis}");
+    if objective.kind.is_of_the_drill() { promise } else { format!("{}: {promise}", objective.workload) }
 }
 
 #[cfg(test)]
@@ -173,5 +187,7 @@ mod tests {
         assert!(text.ends_with("from the declaration"), "{text}");
         let writes = Objective { kind: ObjectiveKind::RpoWrites, target: 3, ..objective };
         assert_eq!(promise(&writes), "orders: RPO (writes) at most 3 writes");
+        let detect = Objective { kind: ObjectiveKind::Detect, workload: "".into(), target: 3_000_000_000, ..writes };
+        assert_eq!(promise(&detect), "time to detect at most 3 s from the fault");
     }
 }

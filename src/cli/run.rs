@@ -2,17 +2,22 @@
 //! the record analysed and rendered, and says what it all amounts to.
 
 use super::answers::Person;
+use super::ci::{Ci, Fit};
 use super::evidence::{self, Judged};
 use super::playbooks::{self, Given, Scheduled};
 use super::progress::Progress;
 use super::terminal::Look;
-use super::{Complaint, Exit, Output, Terminal, analyze, files, host_seal, repeat};
+use super::{
+    Complaint, Exit, Output, Terminal, analyze, files, formats, gate, host_seal, inside, leaks, past, repeat, sealing,
+    upload,
+};
 use crate::adapters::World;
 use crate::adapters::host::{self, Durability};
 use crate::analysis::stats::Sample;
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::event::AbortCause;
+use crate::config::{Also, Config};
+use crate::event::{AbortCause, OpenAction};
+use crate::evidence::actions;
 use crate::exec::{
     self, AnswerFile, Answers, Finished, Guarding, KillSwitch, Nobody, RunError, RunOptions, StopSignal,
 };
@@ -41,18 +46,46 @@ pub struct Args {
     output: Output,
     #[command(flatten)]
     again: repeat::Again,
+    /// Also write these reports; the configuration's `evidence: {formats: […]}` always
+    #[arg(long, value_name = "FORMAT", value_delimiter = ',', value_parser = formats::also_parser())]
+    also: Vec<Also>,
+    #[command(flatten)]
+    sealing: sealing::Asked,
+    #[command(flatten)]
+    to: upload::To,
+    /// A run whose archive could not be uploaded is no pass (exit code 2)
+    #[arg(long)]
+    upload_required: bool,
     /// Name the run; made from the time if not given
     #[arg(long, value_name = "ID", value_parser = run_id)]
     run_id: Option<RunId>,
     /// Answers to `ask` steps, a line of JSON each, instead of the terminal
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
+    /// Hold the run's figures against those of a run, or of the runs in a folder; decides nothing
+    #[arg(long, value_name = "RUN|DIR")]
+    baseline: Option<PathBuf>,
     /// Accept a state directory in memory: open faults are then forgotten at a reboot
     #[arg(long)]
     volatile_state: bool,
     /// Do not ask before an irreversible fault
     #[arg(long)]
     yes: bool,
+    /// Run the drill inside a cluster, as a Job with a guardian of its own, and bring its folder here
+    #[arg(long, value_enum, value_name = "WHERE")]
+    on: Option<On>,
+    #[command(flatten)]
+    inside: inside::Asked,
+    /// The Lease by which a guardian in another pod watches over this run
+    #[arg(long, hide = true, value_name = "NAMESPACE/NAME")]
+    lease: Option<String>,
+}
+
+/// Where a drill runs, if not here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum On {
+    /// In a Kubernetes cluster
+    Kubernetes,
 }
 
 fn run_id(text: &str) -> Result<RunId, String> {
@@ -77,14 +110,24 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
         return Err(Complaint::new(Exit::Usage, format!("--run-id names one run, and these are {runs}")));
     }
     confirmed(args, &drills, terminal)?;
-    let runner = Runner { args, windows, runtime: runtime()?, world: World::system(), stop: StopSignal::new() };
+    match (args.on, drills.as_slice()) {
+        (Some(On::Kubernetes), drills) => return elsewhere(args, drills, terminal),
+        (None, _) if args.inside.anything() => {
+            let what = "these options are for a run inside a cluster";
+            return Err(Complaint::new(Exit::Usage, what).mend("--on kubernetes"));
+        }
+        (None, _) => {}
+    }
+    let named = || args.run_id.clone().or_else(|| args.lease.as_ref().map(|_| new_run_id()));
+    let (world, stop) = (World::system(), StopSignal::new());
+    let runner = Runner { args, run: named(), windows, runtime: runtime()?, world, stop, ci: Ci::here() };
     let exit = runner.all(&drills, terminal);
     // A thread may still be waiting for a person's answer.
     runner.runtime.shutdown_background();
     exit
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Complaint> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Complaint> {
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.clamp(2, 4))
@@ -113,12 +156,44 @@ fn confirmed(args: &Args, drills: &[Scheduled], terminal: &mut Terminal) -> Resu
     Err(Complaint::new(Exit::NotRun, "not confirmed; nothing was touched"))
 }
 
+/// Orders the drill in a cluster.
+fn elsewhere(args: &Args, drills: &[Scheduled], terminal: &mut Terminal) -> Result<Exit, Complaint> {
+    let [drill] = drills else {
+        let what = format!("these are {} drills; in a cluster one is run at a time", drills.len());
+        return Err(Complaint::new(Exit::Usage, what).mend("one playbook without `matrix:`"));
+    };
+    if args.again.times() > 1 || args.answers.is_some() {
+        let what = "a run inside a cluster is one run, and nobody answers its `ask` steps";
+        return Err(Complaint::new(Exit::Usage, what).mend("without --repeat and --answers"));
+    }
+    let reports = args.reports.clone().or_else(|| beside(&drill.config, drill.config.reports.as_ref()));
+    let output = if args.output == Output::Json { "json" } else { "plain" };
+    let order = inside::Order {
+        drill,
+        gathered: &inside::gather(drill, &args.inside.files)?,
+        asked: &args.inside,
+        given: &args.given,
+        run: args.run_id.clone().unwrap_or_else(new_run_id),
+        reports: reports.unwrap_or_else(|| "reports".into()),
+        output: args.output,
+        arguments: vec!["--output".to_owned(), output.to_owned()],
+    };
+    inside::order(&order, terminal)
+}
+
+fn new_run_id() -> RunId {
+    exec::new_run_id(Clock::System.stamp().wall)
+}
+
 struct Runner<'a> {
     args: &'a Args,
+    /// The run's name, if it is known before the run.
+    run: Option<RunId>,
     windows: Vec<Window>,
     runtime: tokio::runtime::Runtime,
     world: World,
     stop: StopSignal,
+    ci: Ci,
 }
 
 /// What one drill came to.
@@ -134,6 +209,7 @@ impl Runner<'_> {
         self.runtime
             .block_on(async { self.stop.listen() })
             .map_err(|e| Complaint::new(Exit::Preflight, format!("cannot listen to signals: {e}")))?;
+        let held = self.held(terminal)?;
         let mut outcomes: Vec<Outcome> = Vec::new();
         let runs: Vec<&Scheduled> = repeat::rounds(drills, &self.args.again);
         let series = repeat::is_series(&runs);
@@ -163,11 +239,23 @@ impl Runner<'_> {
         if runs.len() > 1 && self.args.output != Output::Json {
             terminal.say(&summary(&outcomes, runs.len(), exit));
         }
+        self.ci.end(exit, terminal);
+        if let Some(held) = held {
+            let dir = outcomes.last().and_then(|outcome| outcome.dir.as_deref());
+            held.conclude(dir, exit, &self.runtime, terminal);
+        }
         if series {
             let samples = outcomes.into_iter().filter_map(|outcome| outcome.sample).collect();
             repeat::together(samples, self.args.output, exit, terminal);
         }
         Ok(exit)
+    }
+
+    /// The Lease of a run inside a cluster, with a guardian that watches.
+    fn held(&self, terminal: &mut Terminal) -> Result<Option<inside::Held>, Complaint> {
+        let (Some(lease), Some(run)) = (&self.args.lease, &self.run) else { return Ok(None) };
+        let what = (lease.as_str(), run, self.args.inside.hold());
+        inside::hold(what, (&self.world, &self.runtime, &self.stop), terminal).map(Some)
     }
 
     /// A game day's window is over, or has not begun.
@@ -195,8 +283,14 @@ impl Runner<'_> {
             Err(why) => return Outcome { drill: name, exit: terminal.complain(&why), dir: None, sample: None },
         };
         let progress = Arc::new(Progress::new(self.args.output, terminal.look(), Clock::System));
-        let options = self.options(drill, state_dir, &progress);
-        let observer: Arc<dyn exec::Observer> = progress.clone();
+        let mut options = self.options(drill, state_dir, &progress);
+        let begun = sealing::begin(&self.args.sealing, drill, &mut options, &self.world);
+        let begun = match self.runtime.block_on(begun) {
+            Ok(begun) => begun,
+            Err(why) => return Outcome { drill: name, exit: terminal.complain(&why), dir: None, sample: None },
+        };
+        begun.notes.iter().for_each(|note| terminal.warn(&format!("warning: {note}")));
+        let observer = begun.watching(progress.clone());
         let finished = self.runtime.block_on(async {
             let again = tokio::spawn(told_again(self.stop.clone(), progress.clone()));
             let switch = tokio::spawn(engaged_by_signal(self.stop.clone(), options.state_dir.clone()));
@@ -210,13 +304,31 @@ impl Runner<'_> {
             finished
         });
         progress.end();
-        let (exit, sample) = self.conclude(&finished, terminal);
+        let also = [self.args.also.as_slice(), drill.config.evidence.formats.as_slice()].concat();
+        let (exit, sample) = self.conclude(&finished, (&also, &begun), terminal);
+        finished.dir.iter().for_each(|dir| {
+            past::note(&drill.config, dir, terminal);
+            self.held_against(dir, terminal);
+        });
+        let exit = exit.merge(self.uploaded(&drill.config, &finished, terminal));
         Outcome { drill: name, exit, dir: finished.dir, sample }
+    }
+
+    /// Says whether the run was worse than a baseline, if one was named. The run's result stays what it is.
+    fn held_against(&self, dir: &Path, terminal: &mut Terminal) {
+        let Some(baseline) = &self.args.baseline else { return };
+        match gate::against(dir, baseline) {
+            Ok((layer, _)) if self.args.output == Output::Json => {
+                terminal.say(&json!({ "baseline": layer }).to_string())
+            }
+            Ok((_, text)) => terminal.say(&format!("Against {}\n{text}", baseline.display())),
+            Err(why) => drop(terminal.complain(&why)),
+        }
     }
 
     fn options(&self, drill: &Scheduled, state_dir: PathBuf, progress: &Arc<Progress>) -> RunOptions {
         let reports = self.args.reports.clone().or_else(|| beside(&drill.config, drill.config.reports.as_ref()));
-        let run = self.args.run_id.clone().unwrap_or_else(|| exec::new_run_id(Clock::System.stamp().wall));
+        let run = self.run.clone().unwrap_or_else(new_run_id);
         let host = host_seal::seal();
         let answers: Arc<dyn Answers> = match &self.args.answers {
             Some(file) => Arc::new(AnswerFile::new(file.clone())),
@@ -227,8 +339,12 @@ impl Runner<'_> {
         };
         let mut options = RunOptions::new(reports.unwrap_or_else(|| "reports".into()), state_dir, run, host);
         options.answers = answers;
+        options.lineage.actions = self.open_actions(drill, &options.reports_dir, progress);
         options.kill_switch = kill_switch(&drill.config, options.kill_switch);
         options.guardian = Guarding::Process(vec![me(), "guardian".to_owned()]);
+        let (earlier, note) = past::earlier(&drill.plan, &drill.config, &options.reports_dir);
+        options.lineage.earlier = earlier;
+        note.iter().for_each(|note| progress.remark(note));
         options.embedded = Arc::new(|staging, dir| {
             let mut words = vec![me()];
             words.extend(Embedded::from(staging).arguments(dir));
@@ -237,38 +353,87 @@ impl Runner<'_> {
         options
     }
 
-    /// Reads the record back, writes the reports, prints the table.
-    fn conclude(&self, finished: &Finished, terminal: &mut Terminal) -> (Exit, Option<Sample>) {
+    /// What reviews of earlier runs asked for and nobody has done.
+    fn open_actions(&self, drill: &Scheduled, reports: &Path, progress: &Progress) -> Vec<OpenAction> {
+        let found = actions::earlier(&reports.join(drill.plan.name.as_str()), &drill.plan.environment);
+        for why in &found.unread {
+            progress.remark(&format!(
+                "what a review of an earlier run asks for is not known: {}",
+                crate::report::words::clean(why)
+            ));
+        }
+        found.actions
+    }
+
+    /// Puts the run's archive where the user or the configuration says.
+    fn uploaded(&self, config: &Config, finished: &Finished, terminal: &mut Terminal) -> Exit {
+        let (Some(dir), Some(mut upload)) = (&finished.dir, self.args.to.or(config.evidence.upload.as_ref())) else {
+            return Exit::Pass;
+        };
+        upload.required |= self.args.upload_required;
+        upload::after_run(&short(dir), &upload, &self.runtime, terminal)
+    }
+
+    /// Reads the record back, writes the reports, seals it all, prints the table.
+    fn conclude(
+        &self,
+        finished: &Finished,
+        (also, begun): (&[Also], &sealing::Begun),
+        terminal: &mut Terminal,
+    ) -> (Exit, Option<Sample>) {
         let ended = exit_of(finished);
         if let Some(error) = &finished.error {
             terminal.complain(&complaint(error, ended));
         }
-        let Some(dir) = &finished.dir else { return (ended, None) };
+        let Some(dir) = &finished.dir else {
+            self.runtime.block_on(begun.release(&self.world));
+            return (ended, None);
+        };
         let shown = short(dir);
         let judged = match evidence::judge(dir) {
-            Ok(judged) => judged,
+            Ok(judged) => judged.with(also),
             Err(why) => return (terminal.complain(&why).merge(ended), None),
         };
-        // A record that has its end says it all, so that `analyze` says the same later.
-        let mut exit = if judged.analysis.journal_cut.is_none() { judged.exit } else { judged.exit.merge(ended) };
+        // A record that has its end says it all, so that `analyze` says the same later; but what an earlier run has left in a
+        // cluster is open now, and is not of this run's record.
+        let earlier = finished.error.as_ref().is_some_and(RunError::is_of_an_earlier_run);
+        let whole = judged.analysis.journal_cut.is_none() && !earlier;
+        let mut exit = if whole { judged.exit } else { judged.exit.merge(ended) };
         if let Err(why) = evidence::write(dir, &judged) {
+            // What is not whole is not sealed.
             exit = exit.merge(terminal.complain(&why));
+            self.show((&shown, None), &judged, exit, terminal);
+            return (exit, Some(judged.sample));
         }
-        self.show(&shown, &judged, exit, terminal);
+        let (sealed, fit) = match leaks::search(dir, &finished.secrets) {
+            Ok(()) => (self.runtime.block_on(begun.conclude(dir, &judged, &self.world)), Fit::ToShow),
+            Err(why) => (sealing::Concluded::refused(why), Fit::ToKeep),
+        };
+        sealed.notes.iter().for_each(|note| terminal.warn(&format!("warning: {note}")));
+        if let Some(why) = &sealed.problem {
+            exit = exit.merge(terminal.complain(why));
+        }
+        self.show((&shown, Some(&sealed)), &judged, exit, terminal);
+        self.ci.drill((&shown, fit), &judged.analysis, exit, self.args.output, terminal);
         (exit, Some(judged.sample))
     }
 
-    fn show(&self, dir: &Path, judged: &Judged, exit: Exit, terminal: &mut Terminal) {
+    fn show(
+        &self,
+        (dir, sealed): (&Path, Option<&sealing::Concluded>),
+        judged: &Judged,
+        exit: Exit,
+        terminal: &mut Terminal,
+    ) {
         if self.args.output == Output::Json {
             let run = &judged.analysis.run;
             let result = json!({"run": run.run, "drill": run.drill, "dir": dir, "exit_code": exit.code(),
-                "word": exit.word(), "verdict": judged.analysis.verdict});
+                "word": exit.word(), "verdict": judged.analysis.verdict,
+                "seal": sealed.map(|sealed| &sealed.json)});
             return terminal.say(&json!({ "result": result }).to_string());
         }
         terminal.say(&analyze::table(dir, judged, terminal));
-        if std::env::var_os("GITHUB_ACTIONS").is_some() {
-            crate::report::annotations(&judged.analysis).iter().for_each(|line| terminal.say(line));
-        }
+        sealed.iter().for_each(|sealed| terminal.say(&sealed.text));
     }
 }
 
@@ -406,7 +571,7 @@ mod tests {
 
     #[test]
     fn what_a_run_could_not_do_has_its_exit_code() {
-        let finished = |state, error| Finished { dir: None, state, error };
+        let finished = |state, error| Finished { dir: None, state, error, secrets: Default::default() };
         let open = RunError::OpenFault { run: "r".into(), fault: "f".into(), by_hand: String::new() };
         assert_eq!(exit_of(&finished(RunState::Dirty, Some(open))), Exit::NotHealed);
         assert_eq!(exit_of(&finished(RunState::NotRun, Some(RunError::Preflight(Vec::new())))), Exit::Preflight);

@@ -21,6 +21,8 @@ enum Of {
     Report,
     /// `blackstart stats --output json`
     Stats,
+    /// `blackstart after-action --format json`
+    AfterAction,
 }
 
 pub fn run(args: &Args, terminal: &mut Terminal) -> Exit {
@@ -29,6 +31,7 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Exit {
         Of::Config => schemars::schema_for!(crate::config::Config).to_value(),
         Of::Report => crate::report::schema(),
         Of::Stats => crate::report::stats::schema(),
+        Of::AfterAction => crate::report::after_action::schema(),
     };
     terminal.say(&format!("{schema:#}"));
     Exit::Pass

@@ -1,6 +1,7 @@
 //! `blackstart status`: which runs may have left a fault open, and what of ours is on this host that no run accounts for.
 //! Reads the state directory, the journals and the host; heals nothing.
 
+use super::from_cluster::{self, FromCluster};
 use super::run::{Memory, state_dir};
 use super::{Complaint, Exit, Output, Terminal};
 use crate::adapters::{ProcessState, World, host};
@@ -16,6 +17,8 @@ use serde_json::json;
 /// How to print.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    from: FromCluster,
     /// How to print
     #[arg(long, value_enum, default_value = "human")]
     output: Output,
@@ -57,6 +60,9 @@ enum Staging {
 }
 
 pub fn run(args: &Args, terminal: &mut Terminal) -> Result<Exit, Complaint> {
+    if args.from.is_asked() {
+        return from_cluster::status(&args.from, args.output, terminal);
+    }
     let dir = state_dir(&Config::default(), Memory::Accepted)?;
     let index = |e: journal::JournalError| Complaint::new(Exit::NotHealed, e.to_string());
     let runs = Index::at(&dir).list().map_err(index)?;

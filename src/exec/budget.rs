@@ -69,6 +69,7 @@ mod tests {
             recent_ok: 0,
             recent_p50: None,
             recent_p99: None,
+            recent_max: None,
         }
     }
 

@@ -1,7 +1,9 @@
 //! A run while it goes on: what it was given, and what it has come to. The phases work on it; nothing is decided here.
 
+use super::clusters::Held;
 use super::fault::OpenFault;
 use super::guardian::Link;
+use super::guards::Looks;
 use super::load::Load;
 use super::lock::Lock;
 use super::options::RunOptions;
@@ -57,6 +59,8 @@ pub(super) struct Progress {
     pub staging: Option<Up>,
     /// The targets that are this drill's alone.
     pub locks: Vec<Lock>,
+    /// The parts of clusters that are this drill's alone.
+    pub leases: Vec<Held>,
     /// The process that holds an embedded staging together.
     pub held_staging: Option<ProcessIdentity>,
     /// Did the system save itself, as the playbook expected?
@@ -67,6 +71,8 @@ pub(super) struct Progress {
     pub phase: Option<Phase>,
     /// Has the wish to stop been noted?
     pub abort_noted: bool,
+    /// How closely probes of guards were looked at, by name.
+    pub guards: BTreeMap<String, Looks>,
 }
 
 /// What became of a step.
@@ -86,6 +92,8 @@ pub(super) enum Broken {
     Preflight(Vec<String>),
     /// Nothing was touched: another drill has a target.
     Held(Vec<String>),
+    /// Nothing was touched: an earlier drill has left something open in a cluster.
+    Left(Vec<String>),
     /// Somebody wished it to stop.
     Stopped,
 }

@@ -4,12 +4,12 @@
 use super::context::{HealContext, Inside};
 use super::drill::Drill;
 use super::guardian::FromRunner;
-use super::heal::{self, Noted};
-use super::several::Narrowed;
+use super::heal::{self, Noted, Turn};
+use super::several::{Narrowed, Part};
 use super::verb::VerbEnd;
 use crate::event::{FaultIntent, HealCause, StepOutcome, What};
 use crate::faults::{Cx, FaultError, FaultSpec, PreparedFault, Scope, journaled};
-use crate::model::{FaultId, Mono, ProcessIdentity, Span};
+use crate::model::{FaultId, Mono, Span};
 use crate::plan::{AtMost, InjectPlan, StepPlan};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,8 +35,8 @@ pub(super) struct OpenFault {
 pub(super) struct Member {
     pub id: FaultId,
     pub fault: FaultSpec,
-    /// Only these processes of its target.
-    pub only: Option<Vec<ProcessIdentity>>,
+    /// Only these parts of its target.
+    pub only: Option<Vec<Part>>,
 }
 
 impl OpenFault {
@@ -90,7 +90,7 @@ impl Drill<'_> {
         let undo = serde_json::from_value(undo_json.clone()).map_err(unreadable)?;
         let prepared = PreparedFault { spec: parameters, undo };
         if plan.is_one() {
-            self.bounded(plan, &prepared)?;
+            self.bounded(plan, &prepared).await?;
         }
         let context = HealContext { inside: self.inside(&prepared).await, ..self.scene.context() };
         let context = serde_json::to_value(context).map_err(unreadable)?;
@@ -109,8 +109,8 @@ impl Drill<'_> {
             irreversible: prepared.spec.irreversible(),
         };
         let text = format!("{} {} {}", intent.spec, intent.undo, intent.context);
-        if self.record.redactor.holds(&text) {
-            return Err("a secret's value stands in what would be journaled; write it as ${secrets.NAME}".to_owned());
+        if let Some(why) = self.record.redactor.refuses(&text) {
+            return Err(why);
         }
         Ok((intent, prepared))
     }
@@ -132,9 +132,16 @@ impl Drill<'_> {
     }
 
     /// The blast radius that the playbook allows.
-    fn bounded(&self, plan: &InjectPlan, prepared: &PreparedFault) -> Result<(), String> {
-        let touched = prepared.touched().len();
-        let all = self.scene.processes().max(touched);
+    async fn bounded(&self, plan: &InjectPlan, prepared: &PreparedFault) -> Result<(), String> {
+        let mut touched = prepared.touched().len();
+        let mut all = self.scene.processes().max(touched);
+        // Of a cluster, what counts is the objects of the target: what a fault touches besides is there for them.
+        for target in prepared.spec.targets() {
+            let objects = self.scene.target(target).await?.objects.len();
+            if objects > 0 {
+                (touched, all) = (objects, objects);
+            }
+        }
         let allowed = match plan.at_most {
             None => return Ok(()),
             Some(AtMost::Count(count)) => count as usize,
@@ -157,6 +164,8 @@ impl Drill<'_> {
             return unwritten(format!("nothing was injected: {error}"));
         }
         let confirmed = self.confirmed(&intent).await;
+        let recorded = if confirmed.is_ok() { self.recorded(&intent, &prepared).await } else { Ok(()) };
+        let untouched = recorded.is_err();
         let lo = self.now();
         let open = Arc::new(OpenFault {
             intent,
@@ -167,7 +176,7 @@ impl Drill<'_> {
             stuck: AtomicBool::new(false),
         });
         self.progress().faults.push(Arc::clone(&open));
-        let called = match confirmed {
+        let called = match confirmed.and(recorded) {
             Ok(()) => {
                 self.progress().first_fault.get_or_insert(lo);
                 self.call(&open).await.map_err(|e| e.to_string())
@@ -182,11 +191,23 @@ impl Drill<'_> {
             }
             Err(error) => {
                 self.note(What::FaultInjectFailed { fault, error: error.clone() });
+                if untouched {
+                    self.never_injected(&open).await;
+                }
                 // Perhaps half of it was done.
                 let _named_at_the_end = self.heal(&open, HealCause::Step(step.id.clone())).await;
                 VerbEnd::new(StepOutcome::Errored { error }, span)
             }
         }
+    }
+
+    /// Its record could not be kept in the cluster, so nothing was called: there is nothing to heal.
+    async fn never_injected(&self, open: &OpenFault) {
+        let (id, span) = (&open.intent.fault, Span::point(self.now()));
+        let (cx, note) = (self.scene.cx_for(id), |what| self.noted(what));
+        heal::healed(id, &open.prepared, span, "nothing was injected".to_owned(), (&cx, &note)).await;
+        open.healed.store(true, Ordering::SeqCst);
+        self.tell_guardian(FromRunner::Healed(id.clone()));
     }
 
     /// The injection itself. Only one that lasts, and says that it can be, is broken off.
@@ -219,11 +240,12 @@ impl Drill<'_> {
                 self.note(What::FaultEffect { fault, effective, span, detail: detail.clone() });
                 let whole = Span::new(injected.lo, span.hi);
                 let outcome = match (effective, self.stop.requested()) {
-                    (true, _) => StepOutcome::Passed { detail },
+                    (true, _) => StepOutcome::Passed { detail: detail.clone() },
                     (false, Some(_)) => StepOutcome::Aborted,
                     (false, None) => StepOutcome::Errored { error: format!("the fault did not bite: {detail}") },
                 };
-                return VerbEnd { looks, ..VerbEnd::new(outcome, whole) };
+                // What was seen is what a later step can know of it.
+                return VerbEnd { looks, answer: detail, ..VerbEnd::new(outcome, whole) };
             }
             self.world.clock.sleep_until(span.hi.after(pause.max(span.hi.since(span.lo)))).await;
             pause = (pause * 2).min(self.options.limits.look_every);
@@ -232,6 +254,10 @@ impl Drill<'_> {
 
     /// Heals a fault with retries, unless it is healed already.
     pub async fn heal(&self, open: &OpenFault, cause: HealCause) -> Result<(), String> {
+        self.heal_in(open, cause, Turn::Last).await
+    }
+
+    async fn heal_in(&self, open: &OpenFault, cause: HealCause, turn: Turn) -> Result<(), String> {
         let _turn = open.turn.lock().await;
         if !open.is_open() {
             return Ok(());
@@ -241,7 +267,11 @@ impl Drill<'_> {
         self.note(What::HealStarted { fault: fault.clone(), by: cause });
         self.tell_guardian(FromRunner::Healing(fault.clone()));
         let note = |what| self.noted(what);
-        let done = heal::heal(fault, &open.prepared, &self.scene.cx_for(fault), &self.options.limits, &note).await;
+        let (prepared, cx, limits) = (&open.prepared, self.scene.cx_for(fault), &self.options.limits);
+        let done = match turn {
+            Turn::First => heal::brief(fault, prepared, &cx, limits, &note).await,
+            Turn::Last => heal::heal(fault, prepared, &cx, limits, &note).await,
+        };
         open.healed.store(done.is_ok(), Ordering::SeqCst);
         open.stuck.store(done.is_err(), Ordering::SeqCst);
         let end = if done.is_ok() { FromRunner::Healed } else { FromRunner::Stuck };
@@ -274,7 +304,8 @@ impl Drill<'_> {
         match heal::confirm(&open.prepared, &self.scene.cx_for(id), limits, limits.heal_look).await {
             Ok(detail) => {
                 let span = Span::new(lo, self.now());
-                heal::healed(id, span, detail, &self.scene.cx_for(id), &|what| self.noted(what));
+                let (cx, note) = (self.scene.cx_for(id), |what| self.noted(what));
+                heal::healed(id, &open.prepared, span, detail, (&cx, &note)).await;
                 open.healed.store(true, Ordering::SeqCst);
                 self.tell_guardian(FromRunner::Healed(id.clone()));
                 Ok(())
@@ -286,10 +317,14 @@ impl Drill<'_> {
         }
     }
 
-    /// Heals everything that is open, newest first.
+    /// Heals everything that is open, newest first; what needs that another one is healed has a second turn.
     pub async fn unwind(&self) {
-        for open in self.open_faults() {
-            if let Err(why) = self.heal(&open, HealCause::Unwind).await {
+        let turns = heal::turns(self.open_faults().len());
+        for (turn, open) in turns.iter().flat_map(|turn| self.open_faults().into_iter().map(move |open| (*turn, open)))
+        {
+            if let Err(why) = self.heal_in(&open, HealCause::Unwind, turn).await
+                && turn == Turn::Last
+            {
                 let (fault, by_hand) = (&open.intent.fault, &open.intent.by_hand);
                 self.say(format!("the fault `{fault}` is NOT HEALED ({why}); by hand: {by_hand}"));
             }

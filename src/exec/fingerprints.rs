@@ -6,7 +6,7 @@ use super::drill::{Broken, Drill};
 use super::scene::Scene;
 use crate::adapters::data::Taken;
 use crate::event::{FingerprintTaken, Moment, What};
-use crate::model::{Expectation, Named, Span};
+use crate::model::{Expectation, Named, Span, TargetRef};
 use crate::plan::FingerprintPlan;
 use std::time::Duration;
 
@@ -83,11 +83,16 @@ impl Scene {
         Some(before.compare(now)).filter(|named| *named != Named::default())
     }
 
-    /// What of a fingerprint is not as it was before the outage.
-    pub(super) async fn differences_now(&self, name: &str) -> Result<Vec<String>, String> {
-        let plan = self.fingerprint_plan(name).ok_or_else(|| format!("there is no fingerprint `{name}`"))?;
+    /// What of a fingerprint is not as it was before the outage; of a copy at another target, if one is given.
+    pub(super) async fn differences_now(&self, name: &str, at: Option<&TargetRef>) -> Result<Vec<String>, String> {
+        let mut plan = self.fingerprint_plan(name).ok_or_else(|| format!("there is no fingerprint `{name}`"))?.clone();
+        if let Some(target) = at {
+            let kind = plan.spec.kind();
+            plan.spec =
+                plan.spec.at(target).ok_or_else(|| format!("`{name}` is of kind {kind}, which has no target"))?;
+        }
         let before = self.before(name).ok_or_else(|| format!("`{name}` was not taken before the outage"))?;
-        let now = self.take(plan).await?;
+        let now = self.take(&plan).await?;
         let mut differences = before.print.differences(&now.print);
         if !differences.is_empty() {
             differences.extend(self.named(name, &now).map(|named| named.words()));

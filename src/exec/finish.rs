@@ -21,11 +21,20 @@ fn message(panic: &(dyn Any + Send)) -> String {
     format!("internal error: {}", text.unwrap_or("no message"))
 }
 
+/// Why nothing was touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    Preflight,
+    Held,
+    /// Something of an earlier drill is open.
+    Left,
+}
+
 impl Drill<'_> {
     /// Ends the run. `conducted` is how the drill itself ended.
     pub async fn finish(&self, conducted: Result<Result<(), Broken>, String>) -> Finished {
         let mut panics = Vec::new();
-        let (mut reasons, mut held) = (Vec::new(), RunState::NotRun);
+        let (mut reasons, mut refused) = (Vec::new(), Refused::Preflight);
         let whole = match conducted {
             Ok(Ok(())) => true,
             Ok(Err(Broken::Stopped)) => false,
@@ -36,7 +45,12 @@ impl Drill<'_> {
             }
             Ok(Err(Broken::Held(why))) => {
                 self.note(What::PreflightFailed { reasons: why.clone(), held: true });
-                (reasons, held) = (why, RunState::Held);
+                (reasons, refused) = (why, Refused::Held);
+                false
+            }
+            Ok(Err(Broken::Left(why))) => {
+                self.note(What::PreflightFailed { reasons: why.clone(), held: false });
+                (reasons, refused) = (why, Refused::Left);
                 false
             }
             Err(panic) => {
@@ -52,7 +66,7 @@ impl Drill<'_> {
         }
         panics.extend(caught(self.close_down(whole)).await.err());
         self.end_phase();
-        let finished = self.end_record((reasons, held), panics);
+        let finished = self.end_record((reasons, refused), panics);
         self.let_guardian_go().await;
         finished
     }
@@ -76,6 +90,7 @@ impl Drill<'_> {
 
     async fn close_down(&self, whole: bool) {
         self.armed.store(false, Ordering::SeqCst);
+        self.note_guards();
         let load = !self.plan.workloads.is_empty();
         if load {
             self.phase(Phase::Drain, self.stop_load()).await;
@@ -92,20 +107,21 @@ impl Drill<'_> {
         if self.has_doors() {
             self.doors_down().await;
         }
+        self.release_leases().await;
         if self.progress().staging.is_some() {
             self.phase(Phase::StagingDown, self.staging_down()).await;
         }
     }
 
     /// The last event, and what the caller is told.
-    fn end_record(&self, (reasons, not_run): (Vec<String>, RunState), panics: Vec<String>) -> Finished {
+    fn end_record(&self, (reasons, refused): (Vec<String>, Refused), panics: Vec<String>) -> Finished {
         self.note_abort();
         let open = self.open_faults();
         let error = panics.first().cloned();
         let state = if !open.is_empty() {
             RunState::Dirty
         } else if !reasons.is_empty() {
-            not_run
+            if refused == Refused::Held { RunState::Held } else { RunState::NotRun }
         } else if error.is_some() || self.stop.requested().is_some() {
             RunState::Aborted
         } else {
@@ -122,11 +138,14 @@ impl Drill<'_> {
         let by_hand = open.iter().map(|f| (f.intent.fault.clone(), f.intent.by_hand.clone())).collect();
         let error = match (state, error.or_else(|| self.record.failure())) {
             (RunState::Dirty, _) => Some(RunError::NotHealed(by_hand)),
+            (RunState::NotRun, _) if refused == Refused::Left => Some(RunError::LeftInCluster(reasons)),
             (RunState::NotRun, _) => Some(RunError::Preflight(reasons)),
             (RunState::Held, _) => Some(RunError::Held(reasons)),
             (_, Some(why)) => Some(RunError::Internal(why)),
             (_, None) => None,
         };
-        Finished { dir: Some(self.dir.clone()), state, error }
+        let secrets = self.record.redactor.forms.clone();
+        let error = error.map(|error| error.clean(&secrets));
+        Finished { dir: Some(self.dir.clone()), state, error, secrets }
     }
 }

@@ -1,6 +1,7 @@
 //! Heals a fault and proves it: attempts with growing pauses, each followed by independent looks. Used by a run and by
 //! a recovery alike; who asked, and what happens when it does not work, is not known here.
 
+use super::clusters;
 use super::options::Limits;
 use crate::event::What;
 use crate::faults::{Cx, PreparedFault};
@@ -34,7 +35,7 @@ pub(super) async fn heal(
     loop {
         let error = match once(fault, cx, limits).await {
             Ok(detail) => {
-                healed(id, Span::new(began, clock.mono()), detail, cx, note);
+                healed(id, fault, Span::new(began, clock.mono()), detail, (cx, note)).await;
                 return Ok(());
             }
             Err(error) => error,
@@ -49,14 +50,58 @@ pub(super) async fn heal(
     }
 }
 
+/// While other faults are open, one that does not come back in this may need that they are healed first.
+const BRIEF: Duration = Duration::from_secs(5);
+
+/// The same, tried once and not for long: for one of several open faults, whose healing may need that of another. If it
+/// fails, it is tried again when the others have had their turn.
+pub(super) async fn brief(
+    id: &FaultId,
+    fault: &PreparedFault,
+    cx: &Cx<'_>,
+    limits: &Limits,
+    note: Note<'_>,
+) -> Result<(), String> {
+    let limits = Limits { heal_attempts: 1, heal_look: limits.heal_look.min(BRIEF), ..*limits };
+    let goes_on = |what| match what {
+        What::HealFailed { fault, attempt, error, .. } => note(What::HealFailed { fault, attempt, error, last: false }),
+        other => note(other),
+    };
+    heal(id, fault, cx, &limits, &goes_on).await
+}
+
+/// How long a fault is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Others are open, and their turn comes.
+    First,
+    /// As long as the limits say.
+    Last,
+}
+
+/// In which turns so many open faults are healed.
+pub(super) fn turns(open: usize) -> &'static [Turn] {
+    if open > 1 { &[Turn::First, Turn::Last] } else { &[Turn::Last] }
+}
+
 /// Notes that it is healed. What was kept for putting it back is erased only after that is in the record: whoever finds
 /// the fault open heals it again, and needs it.
-pub(super) fn healed(id: &FaultId, span: Span, detail: String, cx: &Cx<'_>, note: Note<'_>) {
+pub(super) async fn healed(
+    id: &FaultId,
+    fault: &PreparedFault,
+    span: Span,
+    detail: String,
+    (cx, note): (&Cx<'_>, Note<'_>),
+) {
     if note(What::Healed { fault: id.clone(), span, detail }) == Noted::No {
         return;
     }
     if let Err(why) = cx.scope.vault().erase(&cx.owner) {
         let text = format!("what was kept of `{id}` could not be erased: {why}");
+        let _said = note(What::Note { text });
+    }
+    if let Err(why) = clusters::forget(fault, cx).await {
+        let text = format!("the record of `{id}` in the cluster could not be removed, and will be found there: {why}");
         let _said = note(What::Note { text });
     }
 }

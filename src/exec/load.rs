@@ -8,7 +8,7 @@ use super::source::Source;
 use super::vantage::{Assignment, Link};
 use crate::event::{ReadBackDone, ReadBackStage, What};
 use crate::journal::{ops::OpsWriter, readback};
-use crate::model::{Mono, WorkloadName, WorkloadStats};
+use crate::model::{Mono, Service, WorkloadName, WorkloadStats};
 use crate::plan::{StepPlan, Verb, WorkloadPlan};
 use futures_util::future::join_all;
 use std::collections::BTreeMap;
@@ -58,23 +58,30 @@ struct Health {
     running: bool,
 }
 
+/// Was the last second as the service is to be?
+fn is_good(stats: &WorkloadStats, service: &Service, rate: f64) -> bool {
+    let share = stats.recent_ok as f64 / stats.recent_done.max(1) as f64;
+    // Below two a second an empty second says nothing.
+    let busy = stats.recent_done as f64 >= (rate / 2.0).floor();
+    // Where every operation counts, one that was late is enough.
+    let slowest = if service.availability >= 1.0 { stats.recent_max } else { stats.recent_p99 };
+    let deadline = i64::try_from(service.deadline.as_nanos()).unwrap_or(i64::MAX);
+    let quick = slowest.is_none_or(|slowest| slowest <= deadline);
+    (share >= service.availability || stats.recent_done == 0) && busy && quick
+}
+
 impl Runner {
     /// Looks at the last second.
     fn look(&self, stats: &WorkloadStats, now: Mono) {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
-        let service = &self.plan.service;
-        let nanos = |d: Duration| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX);
-        let share = stats.recent_ok as f64 / stats.recent_done.max(1) as f64;
-        // Below two a second an empty second says nothing.
-        let busy = stats.recent_done as f64 >= (self.plan.rate / 2.0).floor();
-        let quick = stats.recent_p99.is_none_or(|p99| p99 <= nanos(service.deadline));
-        let good = (share >= service.availability || stats.recent_done == 0) && busy && quick;
-        if good && stats.missed == health.missed {
+        let bad = stats.fail + stats.unknown + stats.missed;
+        // A look may come late, and what was bad since the last one is not recent any more; the totals know.
+        let spoiled = self.plan.service.availability >= 1.0 && bad != health.bad;
+        if is_good(stats, &self.plan.service, self.plan.rate) && stats.missed == health.missed && !spoiled {
             health.good_since.get_or_insert(now);
         } else {
             health.good_since = None;
         }
-        let bad = stats.fail + stats.unknown + stats.missed;
         health.answers = stats.ok > health.ok && bad == health.bad;
         (health.missed, health.ok, health.bad) = (stats.missed, stats.ok, bad);
     }
@@ -135,11 +142,13 @@ impl Load {
         lost.map(|runner| format!("workload `{}`: its vantage is gone", runner.plan.name)).collect()
     }
 
-    /// Those whose sustained service cannot be decided yet.
-    pub fn undecided(&self, now: Mono) -> Vec<String> {
+    /// Those whose sustained service cannot be decided yet. One that no fault has disturbed must have held since the last,
+    /// not only before it.
+    pub fn undecided(&self, now: Mono, last_fault: Mono) -> Vec<String> {
         let all = self.all();
+        let good = |r: &Runner| r.good_for(now).min(now.since(last_fault));
         // Of one that nobody drives any more nothing will be decided.
-        let open = all.iter().filter(|r| !r.source.is_lost() && r.good_for(now) < r.decided_after());
+        let open = all.iter().filter(|r| !r.source.is_lost() && good(r) < r.decided_after());
         open.map(|runner| runner.plan.name.to_string()).collect()
     }
 
@@ -324,5 +333,27 @@ impl Drill<'_> {
         let findings = runner.source.read_back().await.map_err(|e| e.to_string())?;
         let done = readback::write(&self.dir, &runner.plan.name, stage, "service", &findings);
         done.map(|done| ReadBackDone { began, ..done }).map_err(|e| e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_late_operation_spoils_a_second_where_every_one_counts() {
+        let second = |slowest: i64| WorkloadStats {
+            recent_done: 400,
+            recent_ok: 400,
+            recent_p99: Some(9_000_000),
+            recent_max: Some(slowest),
+            ..WorkloadStats::none("orders".into())
+        };
+        let service = |availability| Service { availability, deadline: Duration::from_secs(1), ..Service::default() };
+        let late = second(1_500_000_000);
+        assert!(is_good(&second(20_000_000), &service(1.0), 400.0));
+        assert!(!is_good(&late, &service(1.0), 400.0));
+        assert!(is_good(&late, &service(0.99), 400.0), "99 of 100 were in time");
+        assert!(!is_good(&second(20_000_000), &service(1.0), 900.0), "half of them did not come");
     }
 }

@@ -1,6 +1,7 @@
 //! One drill per target at a time: a file per target in the state directory, held by the kernel as long as its runner
 //! lives, and by its open faults after that. What identifies a target is decided here, too.
 
+use super::objects;
 use crate::journal::state::Index;
 use crate::model::{PinnedTarget, RunId};
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,10 @@ fn key(target: &PinnedTarget) -> Vec<String> {
         return target.processes.iter().map(|p| format!("process {} of boot {}", p.pid, p.boot)).collect();
     }
     let field = |name: &str| target.fields.get(name).map(String::as_str).unwrap_or_default();
+    if !target.objects.is_empty() {
+        let parts = objects::parts(&target.objects);
+        return parts.into_iter().map(|part| format!("{part} of the cluster {}", field("server"))).collect();
+    }
     if !field("identity").is_empty() {
         return vec![format!("{} {}", target.kind, field("identity"))];
     }
@@ -199,6 +204,17 @@ mod tests {
         let who = ProcessIdentity { pid: 5, started: 1, boot: "b".into(), name: "n".into() };
         let process = PinnedTarget { processes: vec![who], ..of("process", &[("pid", "5"), ("name", "x")]) };
         assert_eq!(keys(&[process]), wanted(&["process 5 of boot b"]));
+        let pod = |name: &str| crate::model::ObjectRef {
+            api: "v1".into(),
+            kind: "Pod".into(),
+            namespace: Some("shop".into()),
+            name: name.into(),
+            uid: name.into(),
+            node: None,
+            zone: None,
+        };
+        let pods = PinnedTarget { objects: vec![pod("a"), pod("b")], ..of("kubernetes", &[("server", "https://c")]) };
+        assert_eq!(keys(&[pods]), wanted(&["namespace shop of the cluster https://c"]));
         assert_eq!(keys(&[of("file", &[("identity", "/srv/a"), ("path", "a")])]), wanted(&["file /srv/a"]));
     }
 }

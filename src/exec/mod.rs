@@ -6,6 +6,7 @@
 
 mod ask;
 mod budget;
+mod clusters;
 mod context;
 mod doors;
 mod drill;
@@ -14,10 +15,13 @@ mod fingerprints;
 mod finish;
 mod guarded;
 pub mod guardian;
+mod guards;
 mod heal;
+pub mod inside;
 mod kill_switch;
 mod load;
 mod lock;
+mod objects;
 mod options;
 mod output;
 mod phases;
@@ -27,6 +31,7 @@ mod recover;
 mod redact;
 mod rehearsal;
 mod residue;
+mod restore;
 mod run;
 pub mod sampler;
 mod scene;
@@ -49,6 +54,7 @@ mod when;
 mod tests;
 
 pub use ask::{Answer, AnswerFile, Answers, Nobody};
+pub use clusters::{InCluster, Left as LeftInCluster, Rights, Runner, look_at_cluster, recover_from_cluster, rights};
 pub use guardian::Guarding;
 pub use kill_switch::{KillSwitch, engage, release};
 pub use options::{Embedded, Finished, Limits, Observer, RunError, RunOptions, Silent, new_run_id};

@@ -3,10 +3,11 @@
 use super::ask::{Answers, Nobody};
 use super::guardian::Guarding;
 use super::kill_switch::KillSwitch;
-use crate::event::{Event, HostSeal};
+use crate::event::{Event, HostSeal, Lineage};
 use crate::faults::Residue;
 use crate::model::{FaultId, RunId, RunState, WorkloadStats};
 use crate::plan::EmbeddedStaging;
+use crate::redact::Forms;
 use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -29,6 +30,8 @@ pub struct RunOptions {
     pub run: RunId,
     /// What is sealed about machine and tool.
     pub host: HostSeal,
+    /// What is sealed about the runs around this one.
+    pub lineage: Lineage,
     /// Brings the embedded staging up.
     pub embedded: Embedded,
     /// Who heals when the runner no longer can.
@@ -49,7 +52,8 @@ impl RunOptions {
         let (answers, limits) = (Arc::new(Nobody), Limits::default());
         let guardian = Guarding::Nobody("none was asked for".to_owned());
         let kill_switch = KillSwitch::of(&state_dir);
-        Self { reports_dir, state_dir, run, host, embedded, guardian, answers, kill_switch, limits }
+        let lineage = Lineage::default();
+        Self { reports_dir, state_dir, run, host, lineage, embedded, guardian, answers, kill_switch, limits }
     }
 }
 
@@ -142,6 +146,8 @@ pub struct Finished {
     pub state: RunState,
     /// Why it is not simply over.
     pub error: Option<RunError>,
+    /// The secrets that it used: its folder is searched for them before it is sealed.
+    pub secrets: Forms,
 }
 
 /// Why a run did not run, or is not simply over.
@@ -182,6 +188,9 @@ pub enum RunError {
     /// Something of ours is on this host, and no run accounts for it.
     #[error("{}", residue(.0))]
     Residue(Vec<Residue>),
+    /// A drill has left something open in a cluster.
+    #[error("{}", .0.join("\n"))]
+    LeftInCluster(Vec<String>),
     /// Something was missing before anything was touched.
     #[error("{}", .0.join("\n"))]
     Preflight(Vec<String>),
@@ -197,11 +206,28 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// The same without secrets: it is shown to people.
+    #[must_use]
+    pub(super) fn clean(mut self, secrets: &Forms) -> Self {
+        match &mut self {
+            Self::OpenFault { by_hand: text, .. } | Self::Unreadable { why: text, .. } | Self::Internal(text) => {
+                secrets.clean(text);
+            }
+            Self::Preflight(texts) | Self::Held(texts) | Self::LeftInCluster(texts) => {
+                texts.iter_mut().for_each(|text| secrets.clean(text));
+            }
+            Self::NotHealed(open) => open.iter_mut().for_each(|(_, text)| secrets.clean(text)),
+            Self::BeingHealed { .. } | Self::StagingUp { .. } | Self::Residue(_) => {}
+        }
+        self
+    }
+
     /// Did an earlier run leave something in the way?
     #[must_use]
     pub fn is_of_an_earlier_run(&self) -> bool {
-        use RunError::{BeingHealed, OpenFault, Residue, StagingUp, Unreadable};
-        matches!(self, OpenFault { .. } | BeingHealed { .. } | StagingUp { .. } | Unreadable { .. } | Residue(_))
+        use RunError::{BeingHealed, LeftInCluster, OpenFault, Residue, StagingUp, Unreadable};
+        matches!(self, OpenFault { .. } | BeingHealed { .. } | StagingUp { .. } | Unreadable { .. })
+            || matches!(self, Residue(_) | LeftInCluster(_))
     }
 }
 

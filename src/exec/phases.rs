@@ -5,8 +5,8 @@ use super::lock::{self, Holder};
 use super::step::Flow;
 use super::{secrets, targets};
 use crate::event::{Phase, What};
-use crate::model::{Mono, PinnedTarget, Span};
-use crate::plan::{StepPlan, Verb};
+use crate::model::{Mono, PinnedTarget, Span, TargetRef};
+use crate::plan::{Plan, StepPlan, Verb};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -35,8 +35,15 @@ impl Drill<'_> {
 
     /// Clients work, and all is as it should be, for long enough; then the targets are pinned.
     async fn baseline(&self) -> Result<(), Broken> {
+        let known = secrets::weak(&self.record.redactor);
         self.unless_stopped(secrets::read(&self.scene, &self.record.redactor)).await?.map_err(Broken::Preflight)?;
+        secrets::weak(&self.record.redactor).into_iter().filter(|w| !known.contains(w)).for_each(|w| self.say(w));
+        self.allowed().await?;
         self.find_targets(Pin::Not).await?;
+        let hindered = self.unless_stopped(self.hindered()).await?;
+        if !hindered.is_empty() {
+            return Err(Broken::Preflight(hindered));
+        }
         self.start_load().await?;
         match self.steps(&self.plan.steady, 0).await {
             Flow::On => {}
@@ -62,7 +69,10 @@ impl Drill<'_> {
         }
         if pin == Pin::Not {
             let limit = self.options.limits.reach;
-            let unreached = self.unless_stopped(targets::reach(&found, self.world, limit)).await?;
+            let later = restored(self.plan);
+            let there: Vec<PinnedTarget> =
+                found.iter().filter(|t| !later.contains(&t.name.as_str())).cloned().collect();
+            let unreached = self.unless_stopped(targets::reach(&there, self.world, limit)).await?;
             if !unreached.is_empty() {
                 return Err(Broken::Preflight(unreached));
             }
@@ -72,6 +82,7 @@ impl Drill<'_> {
             }
         }
         self.lock(&found)?;
+        self.claim(&found).await?;
         self.scene.set_found(&found);
         self.note(What::TargetsResolved { targets: found, pinned: pin == Pin::Now });
         Ok(())
@@ -206,9 +217,10 @@ impl Drill<'_> {
     pub async fn settle(&self) {
         let Some(fault) = self.progress().first_fault else { return };
         let until = self.hope_ends(fault);
+        let last = self.progress().faults.iter().map(|open| open.injected).max().unwrap_or(fault);
         loop {
             let now = self.now();
-            let undecided = self.load.undecided(now);
+            let undecided = self.load.undecided(now, last);
             if undecided.is_empty() {
                 return;
             }
@@ -229,6 +241,20 @@ impl Drill<'_> {
         let usual = self.now().after(stable * 3 + self.options.limits.settle);
         usual.max(fault.after(longest + stable + Duration::from_secs(5)))
     }
+}
+
+/// Targets that a restore brings up: nobody need answer there before it.
+fn restored(plan: &Plan) -> Vec<&str> {
+    let mut open: Vec<&StepPlan> = plan.restore.iter().chain(&plan.verify).collect();
+    let mut names = Vec::new();
+    while let Some(step) = open.pop() {
+        match &step.verb {
+            Verb::Restore(restore) => names.extend(restore.target().map(TargetRef::name)),
+            Verb::Parallel(steps) => open.extend(steps),
+            _ => {}
+        }
+    }
+    names
 }
 
 /// Is this the resolution that counts?

@@ -9,10 +9,13 @@ use crate::clock::Clock;
 use crate::faults::{Cx, Residue};
 use crate::journal::{self, state::Index};
 use crate::plan::{GuardCheck, Plan, StagingPlan, StepPlan, Verb};
+use crate::probes::ProbeSpec;
+use crate::redact::Forms;
 use chrono::Datelike;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 /// A run writes less than this in an hour at a thousand operations a second.
 const ROOM: u64 = 64 << 20;
@@ -104,7 +107,72 @@ impl Drill<'_> {
             let of = |why: &String| why.split('`').nth(1).is_some_and(later);
             reasons.extend(unread.into_iter().filter(|why| self.plan.staging.is_none() || !of(why)));
         }
+        secrets::weak(&self.record.redactor).into_iter().for_each(|weak| self.say(weak));
         if reasons.is_empty() { Ok(()) } else { Err(Broken::Preflight(reasons)) }
+    }
+}
+
+/// Secrets that stand in what is kept as it is: the playbook as written, and as run. Where each stands, and what to write.
+pub(super) fn written_down(plan: &Plan, secrets: &Forms) -> Vec<String> {
+    let path = plan.source.path.display();
+    let mut reasons: Vec<String> = Vec::new();
+    for hit in secrets.find(plan.source.text.as_bytes()) {
+        let before = &plan.source.text.as_bytes()[..hit.at];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+        reasons.push(format!(
+            "{path}:{line}:{column}: {} stands in the playbook, which is kept with the run; {BY_NAME}",
+            hit.what
+        ));
+    }
+    for (name, value) in &plan.params {
+        let held = secrets.find(value.as_bytes());
+        reasons.extend(held.into_iter().map(|hit| {
+            format!(
+                "{path}: the parameter `{name}` holds {}, and parameters are kept with the run; {BY_NAME}",
+                hit.what
+            )
+        }));
+    }
+    if reasons.is_empty() {
+        let held = secrets.find(plan.source.resolved.as_bytes());
+        reasons.extend(held.into_iter().map(|hit| {
+            format!("{path}: as run, with `include` and `${{env.NAME}}` filled in, it holds {}; {BY_NAME}", hit.what)
+        }));
+    }
+    reasons
+}
+
+const BY_NAME: &str = "say under `secrets:` where it comes from, and write `${secrets.NAME}` in its place";
+
+/// Between two looks at what may still change, like a standby that is about to connect.
+const HINDERED_AGAIN: Duration = Duration::from_millis(500);
+
+impl Drill<'_> {
+    /// What the steady state and the guards ask, and nobody can answer as things are: it would be found out only when their
+    /// time is up. What later steps ask may still come to be.
+    pub async fn hindered(&self) -> Vec<String> {
+        let steady = self.plan.steady.iter().filter_map(|step| match &step.verb {
+            Verb::Expect { probe, .. } | Verb::Check(probe) => Some((format!("steady state `{}`", step.name), probe)),
+            _ => None,
+        });
+        let guards = self.plan.guards.iter().filter_map(|guard| match &guard.check {
+            GuardCheck::Probe(probe) => Some((format!("guard `{}`", guard.name), &**probe)),
+            GuardCheck::Budget(_) => None,
+        });
+        let asked: Vec<(String, &ProbeSpec)> = steady.chain(guards).collect();
+        let until = self.now().after(self.options.limits.reach);
+        loop {
+            let mut reasons = Vec::new();
+            for (name, probe) in &asked {
+                let why = probe.hindrance(&self.scene.cx()).await;
+                reasons.extend(why.map(|why| format!("{name}: {why}")));
+            }
+            if reasons.is_empty() || self.now() >= until {
+                return reasons;
+            }
+            self.world.clock.sleep_until(self.now().after(HINDERED_AGAIN)).await;
+        }
     }
 }
 
@@ -169,7 +237,10 @@ fn step_values(step: &StepPlan, add: &mut impl FnMut(Result<Value, serde_json::E
     match &step.verb {
         Verb::Inject(inject) => inject.faults().for_each(|fault| add(serde_json::to_value(fault))),
         Verb::Expect { probe, .. } | Verb::Check(probe) => add(serde_json::to_value(probe)),
-        Verb::Restore(restore) => add(serde_json::to_value(restore)),
+        Verb::Restore(restore) => {
+            add(serde_json::to_value(restore));
+            restore.programs().into_iter().for_each(|program| add(Ok(serde_json::json!({"argv": [program]}))));
+        }
         Verb::Run(run) => add(serde_json::to_value(run)),
         Verb::Parallel(steps) => {
             for step in steps {

@@ -23,8 +23,13 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub fn new(journal: Journal, observer: Arc<dyn Observer>, clock: Clock, stop: StopSignal) -> Self {
-        Self { journal, observer, clock, stop, redactor: Redactor::default(), failed: Mutex::new(None) }
+    pub fn new(
+        (journal, redactor): (Journal, Redactor),
+        observer: Arc<dyn Observer>,
+        clock: Clock,
+        stop: StopSignal,
+    ) -> Self {
+        Self { journal, observer, clock, stop, redactor, failed: Mutex::new(None) }
     }
 
     /// Notes it. If that fails the run is asked to stop; the observer is told in any case, for healing goes on.

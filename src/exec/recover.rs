@@ -1,9 +1,10 @@
 //! Heals what runs left open, from their journals alone: also after the runner, or the whole machine, died. Used by
 //! `recover` and by a run's guardian; when a guardian takes over is decided in `guardian`.
 
+use super::clusters;
 use super::context::{HealContext, Inside};
 use super::doors;
-use super::heal::{self, Noted};
+use super::heal::{self, Noted, Turn};
 use super::options::{Limits, Observer};
 use super::redact::Redactor;
 use super::scene::Scene;
@@ -16,6 +17,7 @@ use crate::faults::{self, PreparedFault};
 use crate::journal::state::{Index, OpenRun};
 use crate::journal::{self, Held, Journal, JournalError, LeftUp, open_faults};
 use crate::model::{FaultId, Owner, RunId, RunState, Span};
+use crate::redact::Forms;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,12 +33,26 @@ pub struct Recovered {
     pub run: RunId,
     /// Its folder.
     pub dir: PathBuf,
+    /// Where it was listed.
+    pub state_dir: PathBuf,
     /// What it healed.
     pub healed: Vec<FaultId>,
     /// What is still open.
     pub open: Vec<StillOpen>,
     /// Why nothing more can be said, if so: its record cannot be read or written, or it is still alive.
     pub error: Option<String>,
+    /// The secrets that it used: the run's folder is searched for them before it is sealed.
+    pub secrets: Forms,
+}
+
+impl Recovered {
+    /// The same without secrets: it is shown to people.
+    fn cleaned(mut self) -> Self {
+        let clean = |text: &mut String| self.secrets.clean(text);
+        self.error.iter_mut().for_each(clean);
+        self.open.iter_mut().flat_map(|open| [&mut open.why, &mut open.by_hand]).for_each(clean);
+        self
+    }
 }
 
 /// A fault that could not be healed.
@@ -154,29 +170,35 @@ impl Mender<'_> {
     /// Heals one run. `known` is what must be healed even if the record has lost it.
     pub async fn mend(&self, entry: &OpenRun, known: &[FaultIntent]) -> Recovered {
         let OpenRun { run, dir } = entry.clone();
-        let mut recovered = Recovered { run, dir, healed: Vec::new(), open: Vec::new(), error: None };
+        let secrets = Forms::default();
+        let redactor = Redactor { forms: secrets.clone() };
+        let (state_dir, healed, open) = (self.state_dir.to_path_buf(), Vec::new(), Vec::new());
+        let mut recovered = Recovered { run, dir, state_dir, healed, open, error: None, secrets };
         let world = self.world_now(&entry.dir);
         let taken = match self.take(&entry.dir, &world).await {
             Ok(taken) => taken,
             Err(error) => return Recovered { error: Some(error), ..recovered },
         };
-        let notes = Notes { taken: &taken, mender: self, world: &world, redactor: Redactor::default() };
+        let notes = Notes { taken: &taken, mender: self, world: &world, redactor };
         let open = still_open(&taken.events, known);
         let left = journal::left_up(&taken.events);
         if !taken.ended() {
             let _said = notes.note(What::TakenOver { by: self.by, why: self.why.clone() });
         }
-        for intent in open.into_iter().rev() {
-            match self.heal(&intent, entry, &world, &notes).await {
-                Ok(()) => recovered.healed.push(intent.fault),
-                Err(why) => recovered.open.push(StillOpen { fault: intent.fault, why, by_hand: intent.by_hand }),
-            }
-        }
+        self.heal_all(open, entry, (&world, &notes), &mut recovered).await;
         if let Some(left) = left {
             recovered.error = self.bring_down(left, entry, &world, &notes).await.err();
         }
         let ended = doors::left_by(&entry.run, &entry.dir, &world, self.limits.staging).await;
         recovered.error = recovered.error.or(ended.err());
+        let still: Vec<FaultId> = recovered.open.iter().map(|open| open.fault.clone()).collect();
+        let known: Vec<Event> =
+            taken.events.iter().filter(|e| matches!(e.what, What::FaultIntent(_))).cloned().collect();
+        for why in clusters::tidy(&known, &entry.run, &still, &world).await {
+            let text =
+                format!("what the run keeps in its cluster could not be removed, and will be found there: {why}");
+            let _said = notes.note(What::Note { text });
+        }
         if !taken.ended() {
             let open: Vec<FaultId> = recovered.open.iter().map(|o| o.fault.clone()).collect();
             let state = if open.is_empty() { RunState::Aborted } else { RunState::Dirty };
@@ -186,7 +208,31 @@ impl Mender<'_> {
         let unwritten = taken.unwritten.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let unwritten = unwritten.map(|why| format!("what was done could not be written down: {why}"));
         recovered.error = recovered.error.or(unwritten);
-        recovered
+        recovered.cleaned()
+    }
+
+    /// Newest first; what needs that another one is healed has a second turn.
+    async fn heal_all(
+        &self,
+        open: Vec<FaultIntent>,
+        entry: &OpenRun,
+        (world, notes): (&World, &Notes<'_>),
+        recovered: &mut Recovered,
+    ) {
+        let mut open: Vec<FaultIntent> = open.into_iter().rev().collect();
+        for turn in heal::turns(open.len()) {
+            recovered.open.clear();
+            for intent in std::mem::take(&mut open) {
+                match self.heal(&intent, entry, world, (notes, *turn)).await {
+                    Ok(()) => recovered.healed.push(intent.fault),
+                    Err(why) => {
+                        let (fault, by_hand) = (intent.fault.clone(), intent.by_hand.clone());
+                        recovered.open.push(StillOpen { fault, why, by_hand });
+                        open.push(intent);
+                    }
+                }
+            }
+        }
     }
 
     /// What the runner kept and had no time to erase: of faults that are healed, and of those that it never came to
@@ -205,7 +251,11 @@ impl Mender<'_> {
             }
             _ => Vec::new(),
         });
-        for fault in faults.filter(|fault| !recovered.open.iter().any(|open| open.fault == *fault)) {
+        // What a restore had taken out of Git is nobody's after it.
+        for fault in faults
+            .chain([FaultId(String::new())])
+            .filter(|fault| !recovered.open.iter().any(|open| open.fault == *fault))
+        {
             // What cannot be erased is seen by `status`.
             drop(vault.erase(&Owner { run: recovered.run.clone(), fault }));
         }
@@ -259,7 +309,7 @@ impl Mender<'_> {
         intent: &FaultIntent,
         entry: &OpenRun,
         world: &World,
-        notes: &Notes<'_>,
+        (notes, turn): (&Notes<'_>, Turn),
     ) -> Result<(), String> {
         let (fault, context, scene) = prepared(intent, &entry.run, world)?;
         let note = |what| notes.note(what);
@@ -271,13 +321,17 @@ impl Mender<'_> {
             && self.ended_with_runner(inside, world).await
         {
             let detail = "it was inside the embedded staging, which ended with its runner: nothing of it is left";
-            let (fault, span) = (&intent.fault, Span::new(lo, world.clock.mono()));
-            heal::healed(fault, span, detail.to_owned(), &scene.cx_for(fault), &note);
+            let (id, span) = (&intent.fault, Span::new(lo, world.clock.mono()));
+            heal::healed(id, &fault, span, detail.to_owned(), (&scene.cx_for(id), &note)).await;
             return Ok(());
         }
         // A secret that is gone matters only if the heal needs it; then the heal says so.
         let _unread = secrets::read(&scene, &notes.redactor).await;
-        heal::heal(&intent.fault, &fault, &scene.cx_for(&intent.fault), self.limits, &note).await
+        let (id, cx) = (&intent.fault, scene.cx_for(&intent.fault));
+        match turn {
+            Turn::First => heal::brief(id, &fault, &cx, self.limits, &note).await,
+            Turn::Last => heal::heal(id, &fault, &cx, self.limits, &note).await,
+        }
     }
 
     /// An embedded staging holds a pipe to its runner and ends with it. Did it?

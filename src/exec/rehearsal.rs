@@ -1,10 +1,11 @@
 //! A rehearsal: every fault of a plan is prepared once before anything is touched, so that a missing permission or tool is
-//! a failed preflight and not half an outage. Preparing is read-only, and here even the vault keeps nothing.
+//! a failed preflight and not half an outage. Preparing is read-only, and here even the vault keeps nothing; where a
+//! cluster can say what it would do, it is asked.
 
 use super::drill::Drill;
 use super::scene::Scene;
 use crate::adapters::{AdapterError, Fut, Vault};
-use crate::faults::{Cx, FaultError, FaultSpec, Scope, journaled};
+use crate::faults::{Cx, FaultError, FaultSpec, PreparedFault, Scope, journaled};
 use crate::model::{FaultId, PinnedTarget, Reference, TargetRef, TargetSpec};
 use crate::plan::{StepPlan, Verb};
 use std::path::PathBuf;
@@ -102,7 +103,8 @@ impl Drill<'_> {
         let unreadable = |e: serde_json::Error| FaultError::Journal(e.to_string());
         let spec = journaled(serde_json::to_value(fault).map_err(unreadable)?, &cx);
         let spec: FaultSpec = serde_json::from_value(spec).map_err(unreadable)?;
-        spec.prepare(&cx).await.map(drop)
+        let undo = spec.prepare(&cx).await?;
+        PreparedFault { spec, undo }.rehearse(&cx).await
     }
 }
 

@@ -4,8 +4,10 @@ use super::drill::Drill;
 use super::finish::caught;
 use super::options::{Finished, Observer, RunError, RunOptions};
 use super::record::Record;
+use super::redact::Redactor;
+use super::scene::Scene;
 use super::stop::StopSignal;
-use super::{preflight, seal};
+use super::{preflight, seal, secrets};
 use crate::adapters::World;
 use crate::event::{AbortCause, What};
 use crate::journal::{Journal, JournalError, state::Index};
@@ -24,6 +26,8 @@ pub async fn run(
     stop: StopSignal,
 ) -> Finished {
     let stop = stop.child();
+    let redactor = Redactor::default();
+    let forms = redactor.forms.clone();
     let refused = |error: RunError| {
         let dirty = error.is_of_an_earlier_run();
         let state = match &error {
@@ -31,7 +35,7 @@ pub async fn run(
             _ if dirty => RunState::Dirty,
             _ => RunState::NotRun,
         };
-        Finished { dir: None, state, error: Some(error) }
+        Finished { dir: None, state, error: Some(error.clean(&forms)), secrets: forms.clone() }
     };
     if let Some(why) = options.kill_switch.forbids(world).await {
         return refused(RunError::Held(vec![why]));
@@ -39,15 +43,27 @@ pub async fn run(
     if let Err(error) = preflight::residue(&options.state_dir, world).await {
         return refused(error);
     }
+    // Before anything is written down, so that no secret is.
+    let early = Scene::new(plan, world, &options.run, &folder(plan, options), &options.state_dir);
+    tokio::select! {
+        biased;
+        () = stop.wait() => {}
+        () = secrets::early(&early, &redactor) => {}
+    }
+    let written = preflight::written_down(plan, &redactor.forms);
+    if !written.is_empty() {
+        return refused(RunError::Preflight(written));
+    }
     let (dir, index, journal) = match begin(plan, world, options) {
         Ok(begun) => begun,
         Err(error) => return refused(error),
     };
-    let record = Arc::new(Record::new(journal, observer, world.clock.clone(), stop.clone()));
+    let record = Arc::new(Record::new((journal, redactor), observer, world.clock.clone(), stop.clone()));
     if let Err(error) = record.write(What::RunStarted(Box::new(seal::start_record(plan, options)))) {
         return refused(RunError::Preflight(vec![error.to_string()]));
     }
     let drill = Drill::new(plan, world, options, record, stop, (dir, index));
+    drill.scene.adopt(early);
     let work = async { drill.finish(caught(drill.conduct()).await).await };
     tokio::select! {
         finished = work => finished,
@@ -63,6 +79,12 @@ async fn watched(drill: &Drill<'_>) -> std::convert::Infallible {
     std::future::pending().await
 }
 
+/// The run's folder.
+fn folder(plan: &Plan, options: &RunOptions) -> PathBuf {
+    let dir = options.reports_dir.join(plan.name.as_str()).join(options.run.as_str());
+    std::path::absolute(&dir).unwrap_or(dir)
+}
+
 /// Nothing is touched by this but the folder of the run.
 fn begin(plan: &Plan, world: &World, options: &RunOptions) -> Result<(PathBuf, Index, Journal), RunError> {
     let reasons = preflight::room(options);
@@ -72,8 +94,7 @@ fn begin(plan: &Plan, world: &World, options: &RunOptions) -> Result<(PathBuf, I
     let failed = |e: JournalError| RunError::Preflight(vec![e.to_string()]);
     let index = Index::open(&options.state_dir).map_err(failed)?;
     preflight::open_fault(&index)?;
-    let dir = options.reports_dir.join(plan.name.as_str()).join(options.run.as_str());
-    let dir = std::path::absolute(&dir).unwrap_or(dir);
+    let dir = folder(plan, options);
     let journal = Journal::create(&dir, world.clock.clone()).map_err(failed)?;
     // As the index lists it: what belongs to a run is found by its folder's name, too.
     let dir = std::fs::canonicalize(&dir).unwrap_or(dir);

@@ -24,6 +24,7 @@ pub(super) struct Scene {
     sources: BTreeMap<String, SecretSource>,
     targets: BTreeMap<String, TargetSpec>,
     fingerprints: Vec<FingerprintPlan>,
+    began: chrono::DateTime<chrono::Utc>,
     values: Mutex<Values>,
 }
 
@@ -50,6 +51,7 @@ impl Scene {
             sources: plan.secrets.clone(),
             targets: plan.targets.iter().map(|(name, target)| (name.clone(), target.spec.clone())).collect(),
             fingerprints: plan.fingerprints.clone(),
+            began: world.clock.stamp().wall,
             values: Mutex::default(),
         }
     }
@@ -58,8 +60,8 @@ impl Scene {
     pub fn recovered(context: HealContext, world: &World, run: &RunId) -> Self {
         let HealContext { base, dir, state, secrets: sources, targets, inside: _ } = context;
         let (world, run, params) = (world.clone(), run.clone(), BTreeMap::new());
-        let fingerprints = Vec::new();
-        Self { world, base, run, dir, state, params, sources, targets, fingerprints, values: Mutex::default() }
+        let (fingerprints, began, values) = (Vec::new(), world.clock.stamp().wall, Mutex::default());
+        Self { world, base, run, dir, state, params, sources, targets, fingerprints, began, values }
     }
 
     fn values(&self) -> MutexGuard<'_, Values> {
@@ -90,6 +92,12 @@ impl Scene {
 
     pub fn set_secret(&self, name: &str, value: SecretString) {
         self.values().secrets.insert(name.to_owned(), value);
+    }
+
+    /// Takes over the secrets that another scene of the same run has read.
+    pub fn adopt(&self, other: Self) {
+        let theirs = std::mem::take(&mut other.values().secrets);
+        self.values().secrets.extend(theirs);
     }
 
     pub fn set_staging(&self, fields: BTreeMap<String, String>) {
@@ -196,9 +204,16 @@ impl Scope for Scene {
     fn url(&self, target: &TargetRef) -> Result<String, String> {
         let name = target.name();
         match self.targets.get(name) {
-            Some(TargetSpec::Http(t) | TargetSpec::Kv(t) | TargetSpec::Postgres(t) | TargetSpec::Mysql(t)) => {
+            Some(TargetSpec::Http(t) | TargetSpec::Kv(t) | TargetSpec::Postgres(t)) => {
                 self.cx().text(&t.url).map_err(|e| format!("target `{name}`: {e}"))
             }
+            Some(TargetSpec::Redis(t)) => self.cx().text(&t.url).map_err(|e| format!("target `{name}`: {e}")),
+            Some(TargetSpec::Mysql(t)) => self.cx().text(&t.url).map_err(|e| format!("target `{name}`: {e}")),
+            Some(TargetSpec::Couchdb(t)) => self.cx().text(&t.url).map_err(|e| format!("target `{name}`: {e}")),
+            Some(TargetSpec::Mongodb(t)) => self.cx().text(&t.url).map_err(|e| format!("target `{name}`: {e}")),
+            Some(TargetSpec::Rabbitmq(t)) => self.cx().text(&t.url).map_err(|e| format!("target `{name}`: {e}")),
+            Some(TargetSpec::Etcd(t)) => self.cx().text(&t.url).map_err(|e| format!("target `{name}`: {e}")),
+            Some(TargetSpec::Elasticsearch(t)) => self.cx().text(&t.url).map_err(|e| format!("target `{name}`: {e}")),
             Some(_) => Err(format!("target `{name}` has no URL")),
             None => Err(format!("there is no target `{name}`")),
         }
@@ -210,7 +225,19 @@ impl Scope for Scene {
     }
 
     fn differences<'a>(&'a self, fingerprint: &'a str) -> Fut<'a, Result<Vec<String>, String>> {
-        Box::pin(self.differences_now(fingerprint))
+        Box::pin(self.differences_now(fingerprint, None))
+    }
+
+    fn differences_at<'a>(
+        &'a self,
+        fingerprint: &'a str,
+        target: &'a TargetRef,
+    ) -> Fut<'a, Result<Vec<String>, String>> {
+        Box::pin(self.differences_now(fingerprint, Some(target)))
+    }
+
+    fn began(&self) -> chrono::DateTime<chrono::Utc> {
+        self.began
     }
 
     fn base(&self) -> PathBuf {

@@ -1,7 +1,7 @@
 //! The start record: everything that is sealed before anything is touched. Pure.
 
 use super::options::RunOptions;
-use crate::event::{FingerprintSeal, RunStarted, SiteSeal, SitesSeal, StepSeal, VantageSeal, WorkloadSeal};
+use crate::event::{FingerprintSeal, Lineage, RunStarted, SiteSeal, SitesSeal, StepSeal, VantageSeal, WorkloadSeal};
 use crate::journal;
 use crate::plan::{FingerprintPlan, Plan, StepPlan, Verb, WorkloadPlan};
 use crate::workloads::WorkloadSpec;
@@ -30,6 +30,7 @@ pub(super) fn start_record(plan: &Plan, options: &RunOptions) -> RunStarted {
         waivers: plan.waivers.iter().map(|w| format!("{}: {} ({})", w.guard, w.reason, w.by)).collect(),
         expects_failover: !plan.failover.is_empty(),
         host: options.host.clone(),
+        lineage: (options.lineage != Lineage::default()).then(|| Box::new(options.lineage.clone())),
     }
 }
 

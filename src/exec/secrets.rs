@@ -3,6 +3,7 @@
 use super::redact::Redactor;
 use super::scene::Scene;
 use crate::plan::SecretSource;
+use crate::redact::{SHORTEST, Strength};
 use secrecy::SecretString;
 
 /// Reads those that are not read yet and tells the redactor. `Err` names those that could not be read; one that needs
@@ -15,13 +16,41 @@ pub(super) async fn read(scene: &Scene, redactor: &Redactor) -> Result<(), Vec<S
         }
         match value(source, scene).await {
             Ok(value) => {
-                redactor.register(name, &value);
+                redactor.forms.register(name, &value);
                 scene.set_secret(name, SecretString::from(value));
             }
             Err(why) => errors.push(format!("secret `{name}`: {why}")),
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Reads those that need no staging, before anything is written down. What cannot be read is said by [`read`], later.
+pub(super) async fn early(scene: &Scene, redactor: &Redactor) {
+    for (name, source) in scene.sources() {
+        if !needs_staging(source)
+            && let Ok(value) = value(source, scene).await
+        {
+            redactor.forms.register(name, &value);
+            scene.set_secret(name, SecretString::from(value));
+        }
+    }
+}
+
+/// What is to be said about secrets that cannot be kept out of the record: one line for each.
+pub(super) fn weak(redactor: &Redactor) -> Vec<String> {
+    let words = |(name, strength): (String, Strength)| {
+        if strength == Strength::TooShort {
+            return format!(
+                "the secret `{name}` is shorter than {SHORTEST} characters: it cannot be taken out of the record; use a longer one"
+            );
+        }
+        format!(
+            "the secret `{name}` is a plain word: it is taken out of texts, but files are not searched for it; use a longer \
+             one of several kinds of characters"
+        )
+    };
+    redactor.forms.weak().into_iter().map(words).collect()
 }
 
 async fn value(source: &SecretSource, scene: &Scene) -> Result<String, String> {

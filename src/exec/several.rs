@@ -8,21 +8,38 @@ use super::verb::VerbEnd;
 use crate::adapters::{Fut, ProcessState, Vault};
 use crate::event::{FaultIntent, HealCause, StepOutcome};
 use crate::faults::{FaultSpec, PreparedFault, Scope};
-use crate::model::{FaultId, PinnedTarget, ProcessIdentity, Reference, Span, StepId, TargetRef, TargetSpec};
+use crate::model::{FaultId, ObjectRef, PinnedTarget, ProcessIdentity, Reference, Span, StepId, TargetRef, TargetSpec};
 use crate::plan::{AtMost, InjectPlan, Order, StepPlan};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What can be chosen: a target, or one of its processes.
+/// What can be chosen: a target, or a part of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Choice {
     /// Which of the faults.
     pub fault: usize,
-    pub process: Option<ProcessIdentity>,
+    /// Only this of its target.
+    pub part: Option<Part>,
     /// For people, and for the order by name.
     pub name: String,
+}
+
+/// A part of a target.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Part {
+    Process(ProcessIdentity),
+    /// Of a cluster.
+    Object(ObjectRef),
+}
+
+impl Part {
+    /// What is left of a target that is only these.
+    fn keep(only: &[Self], target: &mut PinnedTarget) {
+        target.processes.retain(|own| only.iter().any(|part| matches!(part, Self::Process(p) if p == own)));
+        target.objects.retain(|own| only.iter().any(|part| matches!(part, Self::Object(o) if o == own)));
+    }
 }
 
 /// The id of a fault's part: the first has the step's own, so that limits and objectives count from it.
@@ -64,10 +81,10 @@ fn draw(seed: u64, at: usize) -> [u8; 32] {
     Sha256::digest(format!("{seed}/{at}")).into()
 }
 
-/// A scope in which a pinned target is only some of its processes.
+/// A scope in which a pinned target is only some of its parts.
 pub(super) struct Narrowed<'a> {
     pub scene: &'a Scene,
-    pub target: Option<(String, Vec<ProcessIdentity>)>,
+    pub target: Option<(String, Vec<Part>)>,
 }
 
 impl Scope for Narrowed<'_> {
@@ -81,7 +98,7 @@ impl Scope for Narrowed<'_> {
             if let (TargetRef::Pinned(name), Some((narrowed, only))) = (target, &self.target)
                 && name == narrowed
             {
-                found.processes.retain(|process| only.contains(process));
+                Part::keep(only, &mut found);
             }
             Ok(found)
         })
@@ -107,7 +124,7 @@ impl Scope for Narrowed<'_> {
 type Ready = (FaultIntent, PreparedFault);
 
 impl Drill<'_> {
-    /// The `inject` verb on several targets, or on some of a target's processes.
+    /// The `inject` verb on several targets, or on some of a target's parts.
     pub async fn inject_several(&self, step: &StepPlan, plan: &InjectPlan) -> VerbEnd {
         let began = self.now();
         let wrong = |error: String| VerbEnd::new(StepOutcome::Errored { error }, Span::new(began, self.now()));
@@ -164,8 +181,9 @@ impl Drill<'_> {
                 self.forget(&intent.fault);
                 continue;
             }
-            due = self.now().after(stagger);
             let end = self.injection(step, intent, prepared).await;
+            // From when this one may have begun: no two are nearer to each other than the playbook says.
+            due = end.span.lo.after(stagger);
             goes_on = matches!(end.outcome, StepOutcome::Passed { .. });
             ends.push(end);
         }
@@ -211,19 +229,26 @@ impl Drill<'_> {
 
     async fn choices(&self, fault: usize, spec: &FaultSpec) -> Result<Vec<Choice>, String> {
         let Some(target) = spec.targets().first().copied() else {
-            return Ok(vec![Choice { fault, process: None, name: spec.kind().to_owned() }]);
+            return Ok(vec![Choice { fault, part: None, name: spec.kind().to_owned() }]);
         };
         let found = self.scene.target(target).await?;
-        let whole = Choice { fault, process: None, name: target.name().to_owned() };
+        let whole = Choice { fault, part: None, name: target.name().to_owned() };
         if !spec.splits() || matches!(target, TargetRef::Now(_)) {
             return Ok(vec![whole]);
+        }
+        if !found.objects.is_empty() {
+            let one = |object: ObjectRef| {
+                let name = format!("{} ({object})", target.name());
+                Choice { fault, part: Some(Part::Object(object)), name }
+            };
+            return Ok(found.objects.into_iter().map(one).collect());
         }
         let mut choices = Vec::new();
         for process in found.processes {
             let state = self.world.processes.state(&process).map_err(|e| e.to_string())?;
             if !matches!(state, ProcessState::Gone | ProcessState::Dying) {
                 let name = format!("{} ({} pid {})", target.name(), process.name, process.pid);
-                choices.push(Choice { fault, process: Some(process), name });
+                choices.push(Choice { fault, part: Some(Part::Process(process)), name });
             }
         }
         if choices.is_empty() {
@@ -250,14 +275,14 @@ impl Drill<'_> {
 
 /// What is injected as one: a target each, or with time between them each choice.
 fn group(step: &StepPlan, faults: &[&FaultSpec], chosen: &[Choice], together: bool) -> Vec<Member> {
-    let mut sets: Vec<(usize, Vec<ProcessIdentity>)> = Vec::new();
+    let mut sets: Vec<(usize, Vec<Part>)> = Vec::new();
     for choice in chosen {
         match sets.iter_mut().find(|(fault, _)| *fault == choice.fault && together) {
-            Some((_, processes)) => processes.extend(choice.process.clone()),
-            None => sets.push((choice.fault, choice.process.iter().cloned().collect())),
+            Some((_, parts)) => parts.extend(choice.part.clone()),
+            None => sets.push((choice.fault, choice.part.iter().cloned().collect())),
         }
     }
-    let member = |(number, (fault, only)): (usize, (usize, Vec<ProcessIdentity>))| Member {
+    let member = |(number, (fault, only)): (usize, (usize, Vec<Part>))| Member {
         id: part(&step.id, number),
         fault: faults[fault].clone(),
         only: (!only.is_empty()).then_some(only),
@@ -270,7 +295,7 @@ mod tests {
     use super::*;
 
     fn choices(names: &[&str]) -> Vec<Choice> {
-        names.iter().map(|name| Choice { fault: 0, process: None, name: (*name).to_owned() }).collect()
+        names.iter().map(|name| Choice { fault: 0, part: None, name: (*name).to_owned() }).collect()
     }
 
     fn names(chosen: &[Choice]) -> Vec<&str> {
@@ -298,6 +323,27 @@ mod tests {
         let mut sorted: Vec<char> = drawn(7).chars().collect();
         sorted.sort_unstable();
         assert_eq!(sorted, ['a', 'b', 'c', 'd'], "each once");
+    }
+
+    #[test]
+    fn a_target_is_narrowed_to_the_objects_that_were_chosen() {
+        let object = |name: &str| ObjectRef {
+            api: "v1".into(),
+            kind: "Pod".into(),
+            namespace: Some("shop".into()),
+            name: name.into(),
+            uid: format!("uid of {name}"),
+            node: None,
+            zone: None,
+        };
+        let mut target =
+            PinnedTarget { objects: vec![object("a"), object("b"), object("c")], ..PinnedTarget::default() };
+        Part::keep(&[Part::Object(object("b"))], &mut target);
+        assert_eq!(target.objects, [object("b")]);
+        let chosen =
+            ["a", "b", "c"].map(|name| Choice { fault: 0, part: Some(Part::Object(object(name))), name: name.into() });
+        let most = amount(AtMost::Share(0.34), chosen.len());
+        assert_eq!(choose(chosen.to_vec(), Order::ByName, 0, most).len(), 1);
     }
 
     #[test]

@@ -86,6 +86,7 @@ impl Drill<'_> {
         };
         let run = &self.options.run;
         let (endpoint, settings) = sampler::endpoint(plan, target, run, &self.scene.cx()).map_err(|e| e.to_string())?;
+        let endpoint = sampler::demand(endpoint, plan, &settings, self.plan.max_duration);
         Ok(Assignment { plan: plan.clone(), endpoint, settings })
     }
 

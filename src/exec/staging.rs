@@ -72,8 +72,8 @@ impl Drill<'_> {
         let unreadable = |e: serde_json::Error| format!("its commands cannot be journaled: {e}");
         let down = journaled(serde_json::to_value(down).map_err(unreadable)?, &self.scene.cx());
         let context = serde_json::to_value(self.scene.context()).map_err(unreadable)?;
-        if self.record.redactor.holds(&format!("{down} {context}")) {
-            return Err("a secret's value stands in what would be journaled; write it as ${secrets.NAME}".to_owned());
+        if let Some(why) = self.record.redactor.refuses(&format!("{down} {context}")) {
+            return Err(why);
         }
         self.index.add(&self.options.run, &self.dir).map_err(|e| e.to_string())?;
         self.record.write(What::StagingBegun { down, context }).map_err(|e| e.to_string())

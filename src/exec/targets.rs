@@ -3,7 +3,8 @@
 
 use super::scene::Scene;
 use crate::adapters::disk::Form;
-use crate::adapters::{NetworkPlace, World, host};
+use crate::adapters::systems::{DirectoryAsk, Question};
+use crate::adapters::{AdapterError, NetworkPlace, World, host};
 use crate::faults::service::Service;
 use crate::faults::{Cx, container};
 use crate::model::{PinnedTarget, ProcessIdentity, RunId, TargetRef, Template};
@@ -25,12 +26,19 @@ pub(super) async fn resolve(name: &str, spec: &TargetSpec, cx: &Cx<'_>) -> Resul
         TargetSpec::Postgres(target) => ("postgres", url_fields(&target.url, 5432, cx)),
         TargetSpec::Mysql(target) => ("mysql", url_fields(&target.url, 3306, cx)),
         TargetSpec::S3(target) => ("s3", bucket(target, cx)),
+        TargetSpec::Redis(target) => ("redis", url_fields(&target.url, 6379, cx)),
+        TargetSpec::Couchdb(target) => ("couchdb", database(&target.url, cx)),
+        TargetSpec::Etcd(target) => ("etcd", url_fields(&target.url, 2379, cx)),
+        TargetSpec::Mongodb(target) => ("mongodb", url_fields(&target.url, 27017, cx)),
+        TargetSpec::Rabbitmq(target) => ("rabbitmq", url_fields(&target.url, 5672, cx)),
+        TargetSpec::Elasticsearch(target) => ("elasticsearch", url_fields(&target.url, 9200, cx)),
         TargetSpec::Host(_) => ("host", Ok(this_machine())),
         TargetSpec::Service(target) => ("service", service(name, target, cx).await),
         TargetSpec::Tcp(target) => ("tcp", address_fields(&shown(&target.address, cx))),
         TargetSpec::Container(target) => {
             ("container", container::find(target, cx).await.map(|fields| (Vec::new(), fields)))
         }
+        TargetSpec::Kubernetes(target) => return super::objects::resolve(name, target, cx).await,
         TargetSpec::File(target) => ("file", path_fields(&target.path, PathKind::File, cx).await),
         TargetSpec::Directory(target) => ("directory", path_fields(&target.path, PathKind::Directory, cx).await),
         TargetSpec::Network(target) => ("network", network(target, cx)),
@@ -39,7 +47,7 @@ pub(super) async fn resolve(name: &str, spec: &TargetSpec, cx: &Cx<'_>) -> Resul
         }
     };
     let (processes, fields) = found.map_err(|why| format!("target `{name}`: {why}"))?;
-    Ok(PinnedTarget { name: name.to_owned(), kind: kind.to_owned(), processes, fields })
+    Ok(PinnedTarget { name: name.to_owned(), kind: kind.to_owned(), processes, fields, objects: Vec::new() })
 }
 
 type Found = (Vec<ProcessIdentity>, BTreeMap<String, String>);
@@ -117,19 +125,41 @@ fn url_fields(url: &Template, port: u16, cx: &Cx<'_>) -> Result<Found, String> {
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (login, address) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let port = if scheme == "https" { 443 } else { port };
-    let (host, port) = host_port(address).unwrap_or((address, port));
+    let listed = ["redis", "etcd", "postgres", "mysql", "mongodb", "amqp", "elasticsearch"];
+    let listed = listed.iter().any(|system| scheme.starts_with(system));
+    let first = if listed { address.split(',').next().unwrap_or_default() } else { address };
+    let port = match scheme {
+        "https" => 443,
+        "amqps" => 5671,
+        _ => port,
+    };
+    // Of several, the first that is named stands for all.
+    let sentinel = scheme.ends_with("+sentinel");
+    let port = if sentinel { 26379 } else { port };
+    let (host, port) = host_port(first).unwrap_or((first, port));
     let slash = if path.is_empty() { "" } else { "/" };
     let mut fields = BTreeMap::from([
         ("url".to_owned(), format!("{scheme}://{address}{slash}{path}")),
         ("host".to_owned(), host.trim_matches(['[', ']']).to_owned()),
         ("port".to_owned(), port.to_string()),
     ]);
+    // A single server of a database is its `host`.
+    if listed && (!scheme.starts_with("postgres") || address.contains(',')) {
+        fields.insert("hosts".to_owned(), address.to_owned());
+    }
     if scheme.starts_with("postgres") || scheme == "mysql" {
         fields.insert("database".to_owned(), path.to_owned());
         fields.insert("user".to_owned(), login.split(':').next().unwrap_or_default().to_owned());
     }
     Ok((Vec::new(), fields))
+}
+
+/// A server by its URL, and the database in it.
+fn database(url: &Template, cx: &Cx<'_>) -> Result<Found, String> {
+    let (processes, mut fields) = url_fields(url, 80, cx)?;
+    let name = fields.get("url").and_then(|url| url.trim_end_matches('/').rsplit('/').next()).map(str::to_owned);
+    fields.extend(name.map(|name| ("database".to_owned(), name)));
+    Ok((processes, fields))
 }
 
 /// The service by its endpoint, and the bucket in it.
@@ -138,6 +168,9 @@ fn bucket(target: &S3Target, cx: &Cx<'_>) -> Result<Found, String> {
     fields.insert("bucket".to_owned(), known(shown(&target.bucket, cx))?);
     Ok((processes, fields))
 }
+
+/// A file system that is alive says where a path leads in less.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PathKind {
@@ -148,9 +181,17 @@ enum PathKind {
 /// The path without links, for what is done to a file is done to what the links name.
 async fn path_fields(path: &Template, kind: PathKind, cx: &Cx<'_>) -> Result<Found, String> {
     let written = cx.scope.base().join(shown(path, cx));
+    let written = std::path::absolute(&written).unwrap_or(written);
+    if kind == PathKind::Directory {
+        // By a process of its own first: a mount whose server is gone would keep this one from ever ending.
+        let question = Question::Directory(written.clone(), DirectoryAsk::Mounted);
+        if let Err(AdapterError::TimedOut(why)) = cx.world.systems.look(&question, PATIENCE).await {
+            return Err(format!("{why}: is what is mounted there dead?"));
+        }
+    }
     let path = std::fs::canonicalize(&written).map_err(|e| format!("cannot find {}: {e}", written.display()))?;
-    let text = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?.to_owned();
     let form = cx.world.disks.facts(&path).await.map_err(|e| e.to_string())?.map(|f| f.form);
+    let text = path.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?.to_owned();
     match (kind, form) {
         (PathKind::File, Some(Form::File)) | (PathKind::Directory, Some(Form::Directory)) => {}
         (PathKind::File, _) => return Err(format!("{text} is no regular file")),
@@ -269,20 +310,43 @@ pub(super) async fn protected(targets: &[PinnedTarget], scene: &Scene) -> Vec<St
     reasons
 }
 
-/// Waits until every target with an address accepts connections.
+/// Where a target accepts connections, `host:port` each: one of several is enough.
+fn addresses(target: &PinnedTarget) -> Vec<String> {
+    let (Some(host), Some(port)) = (target.fields.get("host"), target.fields.get("port")) else { return Vec::new() };
+    let whole = |host: &str, port: &str| {
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    };
+    let Some(listed) = target.fields.get("hosts") else { return vec![whole(host, port)] };
+    let each = listed.split(',').filter(|address| !address.is_empty());
+    each.map(|address| {
+        host_port(address).map_or_else(|| whole(address.trim_matches(['[', ']']), port), |_| address.to_owned())
+    })
+    .collect()
+}
+
+/// Waits until every target with an address accepts connections; of one with several, until any does.
 pub(super) async fn reach(targets: &[PinnedTarget], world: &World, limit: Duration) -> Vec<String> {
     let until = world.clock.mono().after(limit);
     let mut errors = Vec::new();
     for target in targets {
-        let (Some(host), Some(port)) = (target.fields.get("host"), target.fields.get("port")) else { continue };
-        let address = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        loop {
-            match world.tcp.connect(&address, CONNECT).await {
-                Ok(()) => break,
-                Err(_) if world.clock.mono() < until => {
+        let addresses = addresses(target);
+        while !addresses.is_empty() {
+            let mut last = None;
+            for address in &addresses {
+                match world.tcp.connect(address, CONNECT).await {
+                    Ok(()) => {
+                        last = None;
+                        break;
+                    }
+                    Err(why) => last = Some(why),
+                }
+            }
+            match last {
+                None => break,
+                Some(_) if world.clock.mono() < until => {
                     world.clock.sleep_until(world.clock.mono().after(AGAIN)).await;
                 }
-                Err(why) => {
+                Some(why) => {
                     errors.push(format!("target `{}` cannot be reached: {why}", target.name));
                     break;
                 }
@@ -290,4 +354,21 @@ pub(super) async fn reach(targets: &[PinnedTarget], world: &World, limit: Durati
         }
     }
     errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_several_servers_is_enough_and_each_has_its_port() {
+        let of = |fields: &[(&str, &str)]| {
+            let fields = fields.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            addresses(&PinnedTarget { fields, ..PinnedTarget::default() })
+        };
+        assert_eq!(of(&[("host", "::1"), ("port", "80")]), ["[::1]:80"]);
+        let several = of(&[("host", "h1"), ("port", "5433"), ("hosts", "h1:5433,h2,[::1]:5434")]);
+        assert_eq!(several, ["h1:5433", "h2:5433", "[::1]:5434"]);
+        assert!(of(&[("path", "/srv")]).is_empty());
+    }
 }

@@ -8,13 +8,12 @@ use crate::faults::{Done, FaultError};
 use crate::model::{CommandSpec, Dur, FaultId, Mono, RequestSpec, RunSpec, Span};
 use crate::plan::{Since, StepPlan, Verb};
 use crate::probes::{ProbeError, ProbeSpec, Sample};
-use crate::restores::RestoreSpec;
 use std::time::Duration;
 
 /// A slow probe is not asked more often than every other one of its own cost, up to this.
 const PAUSE_MOST: Duration = Duration::from_millis(500);
 /// Of a condition whose playbook gives no limit.
-const EXPECT_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const EXPECT_LIMIT: Duration = Duration::from_secs(60);
 
 /// How a verb ended.
 #[derive(Debug)]
@@ -33,11 +32,11 @@ impl VerbEnd {
 }
 
 /// How long a condition is waited for.
-struct Wait {
+pub(super) struct Wait {
     /// It may have become true since then without anybody looking.
-    earliest: Mono,
-    until: Mono,
-    hold: Duration,
+    pub earliest: Mono,
+    pub until: Mono,
+    pub hold: Duration,
 }
 
 impl Drill<'_> {
@@ -52,7 +51,7 @@ impl Drill<'_> {
             Verb::Inject(plan) => self.inject(step, plan).await,
             Verb::Heal(fault) => self.heal_verb(step, fault).await,
             Verb::Parallel(steps) => self.parallel(steps, round).await,
-            _ => match self.unless_stopped(self.stoppable(step, began, until)).await {
+            _ => match self.unless_stopped(self.stoppable((step, round), began, until)).await {
                 Ok(end) => end,
                 Err(_) => VerbEnd::new(StepOutcome::Aborted, Span::new(began, self.now())),
             },
@@ -72,7 +71,7 @@ impl Drill<'_> {
         Ok(Some(base.after(within)))
     }
 
-    async fn stoppable(&self, step: &StepPlan, began: Mono, until: Option<Mono>) -> VerbEnd {
+    async fn stoppable(&self, (step, round): (&StepPlan, u32), began: Mono, until: Option<Mono>) -> VerbEnd {
         let done = |outcome| VerbEnd::new(outcome, Span::new(began, self.now()));
         match &step.verb {
             Verb::Expect { probe, hold } => {
@@ -82,7 +81,7 @@ impl Drill<'_> {
                 self.expect(probe, &wait).await
             }
             Verb::Check(probe) => self.check(probe, began).await,
-            Verb::Restore(restore) => self.restore(restore, began, until).await,
+            Verb::Restore(restore) => self.restore((step, round), restore, began, until).await,
             Verb::Run(spec) => self.run(spec, began, until).await,
             Verb::Wait(time) => {
                 self.world.clock.sleep_until(began.after(*time)).await;
@@ -126,7 +125,7 @@ impl Drill<'_> {
         self.world.clock.sleep_until(look.hi.after(cost.max(self.options.limits.look_every))).await;
     }
 
-    async fn expect(&self, probe: &ProbeSpec, wait: &Wait) -> VerbEnd {
+    pub(super) async fn expect(&self, probe: &ProbeSpec, wait: &Wait) -> VerbEnd {
         let (mut last_false, mut true_since, mut looks, mut said) = (None, None::<Span>, 0, None);
         loop {
             let bound = if true_since.is_some() { self.now().after(EXPECT_LIMIT) } else { wait.until };
@@ -158,6 +157,7 @@ impl Drill<'_> {
     async fn check(&self, probe: &ProbeSpec, began: Mono) -> VerbEnd {
         let limit = match probe {
             ProbeSpec::Fingerprint(print) => self.scene.fingerprint_plan(&print.0).map(|plan| plan.within),
+            ProbeSpec::FingerprintAt(print) => self.scene.fingerprint_plan(&print.name).map(|plan| plan.within),
             _ => None,
         };
         let (sample, span) = self.look(probe, began.after(limit.unwrap_or(EXPECT_LIMIT))).await;
@@ -167,18 +167,6 @@ impl Drill<'_> {
             Err(error) => (StepOutcome::Errored { error: error.to_string() }, String::new()),
         };
         VerbEnd { outcome, span, answer, looks: 1 }
-    }
-
-    async fn restore(&self, restore: &RestoreSpec, began: Mono, until: Option<Mono>) -> VerbEnd {
-        let RestoreSpec::Command(command) = restore;
-        let first = self.run(&RunSpec::Command(command.command()), began, until).await;
-        if !matches!(first.outcome, StepOutcome::Passed { .. }) {
-            return first;
-        }
-        let now = self.now();
-        let until = until.unwrap_or_else(|| now.after(EXPECT_LIMIT));
-        let verified = self.expect(&command.verify, &Wait { earliest: now, until, hold: Duration::ZERO }).await;
-        VerbEnd { span: Span::new(began, verified.span.hi), answer: first.answer, ..verified }
     }
 
     async fn run(&self, spec: &RunSpec, began: Mono, until: Option<Mono>) -> VerbEnd {
@@ -241,7 +229,7 @@ fn not_true(sample: Result<Sample, ProbeError>, last_false: &mut Option<Mono>, s
 }
 
 /// Did it fail, or does nobody know?
-fn not_done(error: FaultError) -> StepOutcome {
+pub(super) fn not_done(error: FaultError) -> StepOutcome {
     match error {
         FaultError::World(
             error @ (AdapterError::Unreachable(_) | AdapterError::TimedOut(_) | AdapterError::Refused(_)),

@@ -3,6 +3,7 @@
 
 use super::budget::Used;
 use super::drill::Drill;
+use super::guards::Said;
 use super::kill_switch::Asked;
 use super::vigil::Vigil;
 use crate::clock::Clock;
@@ -75,6 +76,7 @@ impl Drill<'_> {
             self.deadlines(),
             self.whole(),
             self.wishes(),
+            self.renew_leases(),
             guards,
             switch,
             guardian
@@ -104,7 +106,10 @@ impl Drill<'_> {
             if !self.armed.load(Ordering::SeqCst) {
                 continue;
             }
-            let Err(detail) = self.holds(guard, &mut used).await else {
+            let began = self.now();
+            let held = self.holds(guard, &mut used).await;
+            self.looked(guard, Span::new(began, self.now()), if held.is_ok() { Said::Holds } else { Said::Broken });
+            let Err(detail) = held else {
                 broken = 0;
                 continue;
             };
@@ -114,6 +119,13 @@ impl Drill<'_> {
                 self.stop.trigger(AbortCause::Guard(guard.name.clone()));
                 return;
             }
+        }
+    }
+
+    /// Budgets are counted all the time; only looks leave gaps.
+    fn looked(&self, guard: &GuardPlan, span: Span, said: Said) {
+        if matches!(guard.check, GuardCheck::Probe(_)) && self.armed.load(Ordering::SeqCst) {
+            self.progress().guards.entry(guard.name.clone()).or_default().add(span, said);
         }
     }
 

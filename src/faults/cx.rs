@@ -55,6 +55,24 @@ pub trait Scope: Send + Sync {
     fn differences<'a>(&'a self, fingerprint: &'a str) -> Fut<'a, Result<Vec<String>, String>> {
         Box::pin(async move { Err(format!("nobody knows what `{fingerprint}` was before the outage")) })
     }
+    /// The same of a copy at another target.
+    ///
+    /// # Errors
+    /// When that cannot be known.
+    fn differences_at<'a>(
+        &'a self,
+        fingerprint: &'a str,
+        target: &'a TargetRef,
+    ) -> Fut<'a, Result<Vec<String>, String>> {
+        let at = target.name();
+        Box::pin(
+            async move { Err(format!("nobody knows what `{fingerprint}` was before the outage, or is at `{at}`")) },
+        )
+    }
+    /// When the drill began, by this machine's wall clock.
+    fn began(&self) -> chrono::DateTime<chrono::Utc> {
+        chrono::DateTime::UNIX_EPOCH
+    }
     /// The folder that relative paths start from.
     fn base(&self) -> PathBuf;
     /// Where bytes are kept that must be put back.
@@ -79,6 +97,29 @@ impl Cx<'_> {
     /// When a reference cannot be filled in.
     pub fn text(&self, template: &Template) -> Result<String, FaultError> {
         template.render(|r| self.scope.lookup(r)).map_err(FaultError::Reference)
+    }
+
+    /// A word of a command line with everything filled in. Every user can read those, so no secret may stand there.
+    ///
+    /// # Errors
+    /// When a reference cannot be filled in, or is a secret.
+    pub fn word(&self, template: &Template) -> Result<String, FaultError> {
+        if template.references().any(|reference| matches!(reference, Reference::Secret(_))) {
+            return Err(FaultError::Reference(format!("`{template}` would show a secret in the process list")));
+        }
+        self.text(template)
+    }
+
+    /// Words that stand before a command; a relative program starts from the playbook's folder.
+    ///
+    /// # Errors
+    /// As [`Cx::word`].
+    pub fn prefix(&self, templates: &[Template]) -> Result<Vec<String>, FaultError> {
+        let mut words = templates.iter().map(|template| self.word(template)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(program) = words.first_mut().filter(|p| p.contains('/')) {
+            *program = self.scope.base().join(&*program).to_string_lossy().into_owned();
+        }
+        Ok(words)
     }
 
     /// The template with everything filled in but secrets: what may be journaled.

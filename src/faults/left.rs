@@ -2,7 +2,7 @@
 //! owner's tag, so that they are found with no record; after it, what a program had written meanwhile.
 
 use super::{Cx, FaultError, Residue, Search, word};
-use crate::adapters::disk::{Facts, Form};
+use crate::adapters::disk::{Facts, Form, Mount};
 use crate::adapters::{AdapterError, World};
 use crate::model::{Owner, Reference, TargetRef};
 use std::path::{Path, PathBuf};
@@ -93,9 +93,14 @@ pub(super) fn own_places(cx: &Cx<'_>) -> Vec<(&'static str, PathBuf)> {
 pub(super) fn left_behind(world: &World) -> Search {
     let mut search = Search::default();
     let mounts = search.look("mounts", world.disks.mounts());
-    let roots: Vec<PathBuf> = mounts.into_iter().filter(|m| m.kind != "proc").map(|m| m.point).collect();
+    let (far, near): (Vec<_>, Vec<_>) = mounts.into_iter().filter(|m| m.kind != "proc").partition(Mount::is_far);
+    let roots: Vec<PathBuf> = near.into_iter().map(|m| m.point).collect();
     let marked = world.disks.marks().into_iter().filter(|(_, place)| place.symlink_metadata().is_ok());
-    let named = world.disks.named(&roots, PREFIX).into_iter();
+    let mut named = world.disks.named(&roots, PREFIX);
+    for mount in far {
+        named.extend(search.look("files on a mount", world.disks.named_far(&mount.point, PREFIX)));
+    }
+    let named = named.into_iter();
     let found = named.filter_map(|path| Some((tag_of(&path)?, path)));
     let mut all: Vec<(String, PathBuf)> =
         found.chain(marked.filter(|(tag, place)| tag_of(place).as_ref() == Some(tag))).collect();

@@ -2,7 +2,7 @@
 //! The struct that deserializes a fault's YAML parameters *is* the fault.
 
 use crate::adapters::{AdapterError, World};
-use crate::model::TargetRef;
+use crate::model::{Right, TargetRef};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::future::Future;
 use thiserror::Error;
@@ -28,6 +28,7 @@ mod dns_slow;
 mod file_corrupt;
 mod file_remove;
 mod file_truncate;
+pub mod kubernetes;
 mod left;
 mod line;
 mod memory_pressure;
@@ -38,6 +39,11 @@ mod network_netem;
 mod network_partition;
 mod network_rate;
 mod network_reject;
+mod postgres_corrupt_pages;
+mod postgres_drop_table;
+mod postgres_pause_replay;
+mod postgres_stop;
+mod postgres_terminate;
 mod pressure;
 mod process_kill;
 mod process_pause;
@@ -78,6 +84,7 @@ pub use dns_slow::DnsSlow;
 pub use file_corrupt::FileCorrupt;
 pub use file_remove::FileRemove;
 pub use file_truncate::FileTruncate;
+pub use kubernetes::{Held, Home};
 pub use memory_pressure::MemoryPressure;
 pub use network::cut::{Acknowledged, Attempt, Side};
 pub use network::rules::{Direction, Protocol};
@@ -86,6 +93,11 @@ pub use network_netem::NetworkNetem;
 pub use network_partition::NetworkPartition;
 pub use network_rate::NetworkRate;
 pub use network_reject::NetworkReject;
+pub use postgres_corrupt_pages::PostgresCorruptPages;
+pub use postgres_drop_table::PostgresDropTable;
+pub use postgres_pause_replay::PostgresPauseReplay;
+pub use postgres_stop::{PostgresStop, StopMode};
+pub use postgres_terminate::{Again, PostgresTerminate};
 pub use process_kill::ProcessKill;
 pub use process_pause::ProcessPause;
 pub use process_storm::ProcessStorm;
@@ -236,6 +248,21 @@ pub trait Fault: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sy
         let _able = world;
         std::future::ready(None)
     }
+    /// What it needs to be allowed on the clusters of its targets.
+    fn rights(&self) -> Vec<Right> {
+        Vec::new()
+    }
+    /// Where on a cluster the intent is kept beside the journal, if it is done to a cluster.
+    fn home(undo: &Self::Undo) -> Option<&Home> {
+        let _not_there = undo;
+        None
+    }
+    /// Has everything that it would change tried where that changes nothing (`Write::Dry`, `dryRun=All` of a cluster), in
+    /// preflight, with what was just prepared. What is refused here is refused before anything is touched.
+    fn rehearse(&self, undo: &Self::Undo, cx: &Cx<'_>) -> impl Future<Output = Result<(), FaultError>> + Send {
+        let _nothing_to_try = (undo, cx);
+        std::future::ready(Ok(()))
+    }
     /// What faults of this kind have left on this host, whoever injected them, with no record needed.
     fn residue(world: &World) -> impl Future<Output = Search> + Send {
         let _nothing = world;
@@ -301,6 +328,11 @@ macro_rules! faults {
             pub fn permissions(&self) -> Vec<String> {
                 match self { $(Self::$variant(f) => f.permissions()),+ }
             }
+            /// See [`Fault::rights`].
+            #[must_use]
+            pub fn rights(&self) -> Vec<Right> {
+                match self { $(Self::$variant(f) => f.rights()),+ }
+            }
             /// What brings the state before back.
             #[must_use]
             pub fn way_back(&self) -> String {
@@ -364,6 +396,16 @@ macro_rules! faults {
                     _ => Err(mismatch()),
                 }
             }
+            /// See [`Fault::rehearse`].
+            ///
+            /// # Errors
+            /// As the fault's.
+            pub async fn rehearse(&self, cx: &Cx<'_>) -> Result<(), FaultError> {
+                match (&self.spec, &self.undo) {
+                    $((FaultSpec::$variant(f), FaultUndo::$variant(u)) => f.rehearse(u, cx).await,)+
+                    _ => Err(mismatch()),
+                }
+            }
             /// See [`Fault::BREAKS_OFF`].
             #[must_use]
             pub fn breaks_off(&self) -> bool {
@@ -406,6 +448,11 @@ macro_rules! faults {
                     $((FaultSpec::$variant(f), FaultUndo::$variant(u)) => f.by_hand(u),)+
                     _ => String::new(),
                 }
+            }
+            /// See [`Fault::home`].
+            #[must_use]
+            pub fn home(&self) -> Option<&Home> {
+                match &self.undo { $(FaultUndo::$variant(u) => <$ty as Fault>::home(u)),+ }
             }
             /// See [`Fault::touched`].
             #[must_use]
@@ -473,5 +520,31 @@ faults! {
     DnsFail(DnsFail) = "dns_fail",
     DnsSlow(DnsSlow) = "dns_slow",
     DnsAnswer(DnsAnswer) = "dns_answer",
+    PostgresStop(PostgresStop) = "postgres_stop",
+    PostgresPauseReplay(PostgresPauseReplay) = "postgres_pause_replay",
+    PostgresTerminate(PostgresTerminate) = "postgres_terminate",
+    PostgresDropTable(PostgresDropTable) = "postgres_drop_table",
+    PostgresCorruptPages(PostgresCorruptPages) = "postgres_corrupt_pages",
+    PodDelete(kubernetes::PodDelete) = "pod_delete",
+    PodEvict(kubernetes::PodEvict) = "pod_evict",
+    PodContainerKill(kubernetes::PodContainerKill) = "pod_container_kill",
+    PodPressure(kubernetes::PodPressure) = "pod_pressure",
+    WorkloadScale(kubernetes::WorkloadScale) = "workload_scale",
+    WorkloadRestart(kubernetes::WorkloadRestart) = "workload_restart",
+    WorkloadImage(kubernetes::WorkloadImage) = "workload_image",
+    ImageUnavailable(kubernetes::ImageUnavailable) = "image_unavailable",
+    NamespaceScaleDown(kubernetes::NamespaceScaleDown) = "namespace_scale_down",
+    NodeCordon(kubernetes::NodeCordon) = "node_cordon",
+    NodeDrain(kubernetes::NodeDrain) = "node_drain",
+    NodeTaint(kubernetes::NodeTaint) = "node_taint",
+    ZoneLoss(kubernetes::ZoneLoss) = "zone_loss",
+    NetworkPolicy(kubernetes::NetworkPolicy) = "network_policy",
+    ServiceSelector(kubernetes::ServiceSelector) = "service_selector",
+    ConfigRemove(kubernetes::ConfigRemove) = "config_remove",
+    ConfigReplace(kubernetes::ConfigReplace) = "config_replace",
+    ConfigCorrupt(kubernetes::ConfigCorrupt) = "config_corrupt",
+    ObjectRemove(kubernetes::ObjectRemove) = "object_remove",
+    VolumeClaimDelete(kubernetes::VolumeClaimDelete) = "volume_claim_delete",
+    Manifest(kubernetes::Manifest) = "manifest",
     Command(CommandFault) = "command",
 }

@@ -2,12 +2,12 @@
 //! started again and replaced. Tests only.
 
 use super::{Cx, FaultSpec, PreparedFault, Scope, journaled};
-use crate::adapters::{Fut, Vault, World};
+use crate::adapters::{Fut, Sql, Vault, World};
 use crate::model::{Owner, PinnedTarget, Reference, TargetRef};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const SECRET: &str = "correct-horse-battery";
@@ -77,7 +77,7 @@ impl Bench {
         }
     }
 
-    async fn pin(&self) {
+    pub(crate) async fn pin(&self) {
         let now = self.scope.target(&TargetRef::Now("victim".into())).await.expect("it lives");
         *self.scope.pinned.lock().expect("lock") = Some(now);
     }
@@ -124,7 +124,7 @@ impl Scope for BenchScope {
                     let process = self.now().ok_or("no such process")?;
                     let fields = BTreeMap::from([("name".to_owned(), "v1".to_owned())]);
                     let (name, kind) = ("victim".to_owned(), "process".to_owned());
-                    Ok(PinnedTarget { name, kind, processes: vec![process], fields })
+                    Ok(PinnedTarget { name, kind, processes: vec![process], fields, ..Default::default() })
                 }
             }
         })
@@ -192,4 +192,46 @@ pub(crate) async fn conforms(spec: FaultSpec, bench: &Bench) {
     let starts = bench.starts();
     fault.heal(&cx).await.expect("healed again");
     assert_eq!(bench.starts(), starts, "a heal that is not needed started something");
+}
+
+/// A database that answers what a test says; targets have a URL, and nothing else.
+pub(crate) struct SqlBench {
+    world: World,
+    folder: tempfile::TempDir,
+}
+
+impl SqlBench {
+    pub(crate) fn new(sql: Arc<dyn Sql>) -> Self {
+        Self { world: World { sql, ..World::system() }, folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn cx(&self) -> Cx<'_> {
+        Cx { world: &self.world, scope: self, owner: owner() }
+    }
+}
+
+impl Scope for SqlBench {
+    fn lookup(&self, reference: &Reference) -> Result<String, String> {
+        Err(format!("no {reference}"))
+    }
+
+    fn target<'a>(&'a self, target: &'a TargetRef) -> Fut<'a, Result<PinnedTarget, String>> {
+        Box::pin(async move { Err(format!("`{}` has only a URL", target.name())) })
+    }
+
+    fn url(&self, _: &TargetRef) -> Result<String, String> {
+        Ok("postgresql://app@127.0.0.1:1/app".to_owned())
+    }
+
+    fn base(&self) -> PathBuf {
+        self.dir().to_path_buf()
+    }
+
+    fn vault(&self) -> Vault {
+        Vault::at(self.dir())
+    }
 }

@@ -9,13 +9,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
+mod collections;
+mod couchdb;
 mod directory;
+mod documents;
 mod keys;
 mod mysql;
 mod objects;
 mod postgres;
 
+pub use collections::CollectionsPrint;
+pub use couchdb::CouchdbPrint;
 pub use directory::DirectoryPrint;
+pub use documents::DocumentsPrint;
 pub use keys::KeysPrint;
 pub use mysql::MysqlPrint;
 pub use objects::ObjectsPrint;
@@ -93,9 +99,25 @@ fingerprints! {
     Directory(DirectoryPrint) = "directory",
     Keys(KeysPrint) = "keys",
     Objects(ObjectsPrint) = "objects",
+    Couchdb(CouchdbPrint) = "couchdb",
+    Collections(CollectionsPrint) = "collections",
+    Documents(DocumentsPrint) = "documents",
 }
 
 impl FingerprintSpec {
+    /// The same of a copy at another target; none for a kind that names no database.
+    #[must_use]
+    pub fn at(&self, target: &TargetRef) -> Option<Self> {
+        let target = target.clone();
+        match self {
+            Self::Postgres(print) => Some(Self::Postgres(PostgresPrint { target, ..print.clone() })),
+            Self::Couchdb(print) => Some(Self::Couchdb(CouchdbPrint { target, ..print.clone() })),
+            Self::Mysql(print) => Some(Self::Mysql(MysqlPrint { target, ..print.clone() })),
+            Self::Collections(print) => Some(Self::Collections(CollectionsPrint { target, ..print.clone() })),
+            _ => None,
+        }
+    }
+
     /// Takes it now.
     ///
     /// # Errors

@@ -1,15 +1,15 @@
 //! Objects of a bucket by prefix: counted, and the sum of the digests of keys with their contents.
 
 use super::Print;
-use crate::adapters::data::{Bucket, Content, Login, Objects, Selection, Store, Versions};
+use crate::adapters::data::{Content, Objects, Selection, Store, Versions};
 use crate::faults::{Cx, FaultError};
-use crate::model::{S3Target, TargetRef, TargetSpec, Template};
+use crate::model::{TargetRef, TargetSpec};
+use crate::probes::bucket;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// As many as a server gives at once.
 const PAGE: u16 = 1_000;
-const REGION: &str = "us-east-1";
 
 /// Objects of a bucket with their contents, in any order. The protocol has no snapshot: what is written while they are
 /// read may count or not.
@@ -75,21 +75,4 @@ impl Print for ObjectsPrint {
             some => format!("{} of {}", some.join(", "), self.target.name()),
         }
     }
-}
-
-fn bucket(target: &S3Target, cx: &Cx<'_>) -> Result<Bucket, FaultError> {
-    let text = |template: &Option<Template>| template.as_ref().map(|t| cx.text(t)).transpose();
-    let login = match (text(&target.access_key)?, text(&target.secret_key)?) {
-        (Some(key), Some(secret)) => Some(Login { key, secret, token: text(&target.session_token)? }),
-        _ => None,
-    };
-    let from_base = |path: String| cx.scope.base().join(path).to_string_lossy().into_owned();
-    Ok(Bucket {
-        endpoint: cx.text(&target.endpoint)?,
-        name: cx.text(&target.bucket)?,
-        region: text(&target.region)?.unwrap_or_else(|| REGION.to_owned()),
-        addressing: target.addressing,
-        login,
-        ca: text(&target.ca)?.map(from_base),
-    })
 }

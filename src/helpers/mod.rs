@@ -1,9 +1,11 @@
 //! Helper programs: what a detached child of ours does while it holds a fault. One file per kind, one line in `KINDS`.
 //! Starting, finding and ending them is in `adapters`; the fault that needs one is in `faults`.
 
+use crate::adapters::directory::wire;
 use crate::adapters::pressure::{CpuLoad, HeldMemory};
 
 mod control;
+mod directory;
 mod life;
 mod pressure;
 pub mod proxy;
@@ -18,6 +20,7 @@ type Helper = fn(&str, Ready<'_>) -> Result<(), String>;
 
 /// All kinds.
 const KINDS: &[(&str, Helper)] = &[
+    (wire::HELPER, directory::helper),
     ("proxy", proxy::helper),
     (CpuLoad::HELPER, pressure::cpu),
     (HeldMemory::HELPER, pressure::memory),

@@ -1,4 +1,4 @@
-//! Versions 1 and 2 of `journal.jsonl`: one JSON object a line, each with the digest of the line before it.
+//! Versions 1 to 3 of `journal.jsonl`: one JSON object a line, each with the digest of the line before it.
 //! Written by `writer`, read by `reader`; described for people in `docs/journal.md`.
 
 use crate::event::{Event, What};
@@ -9,14 +9,20 @@ use std::fmt;
 use std::io::{ErrorKind, Read};
 
 /// The newest version. A reader that meets a later one stops there and says so.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// A line says the lowest version that knows its event, so that an older reader reads what it can and stops where it must.
 fn version_of(what: &What) -> u32 {
     match what {
-        What::Fingerprint(_) | What::Sites(_) | What::VantageStalled { .. } | What::VantageLost { .. } => VERSION,
+        What::Fingerprint(_)
+        | What::Restored(_)
+        | What::Sites(_)
+        | What::VantageStalled { .. }
+        | What::VantageLost { .. } => 2,
+        // Who does not know of the chain would take the run for one that stands alone.
+        What::RunStarted(start) if start.lineage.is_some() => VERSION,
         // Who knows neither vantages nor sites would take one service, or one ledger, for several.
-        What::RunStarted(start) if start.workloads.iter().any(|seal| *seal.whole() != seal.name) => VERSION,
+        What::RunStarted(start) if start.workloads.iter().any(|seal| *seal.whole() != seal.name) => 2,
         _ => 1,
     }
 }

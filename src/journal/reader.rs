@@ -4,7 +4,7 @@
 use super::format::{self, Cut, FILE, GENESIS, Torn};
 use super::transitions::State;
 use super::{JournalError, ops, readback};
-use crate::event::{Event, OpsMark, ReadBack, RunStarted, What};
+use crate::event::{Event, OpsMark, ReadBack, ReadBackDone, RunStarted, What};
 use crate::model::{Ops, WorkloadName};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -29,6 +29,15 @@ pub struct Stored {
     /// Whatever else does not verify, in plain words: events that may not follow, damaged or missing logs and
     /// read-backs. Any of it makes a run inconclusive.
     pub problems: Vec<String>,
+    /// The file, relative to the run's folder, that each of the problems is about.
+    pub blamed: Vec<String>,
+}
+
+impl Stored {
+    fn blame(&mut self, file: &str, problems: impl IntoIterator<Item = String>) {
+        self.problems.extend(problems);
+        self.blamed.resize(self.problems.len(), file.to_owned());
+    }
 }
 
 /// Reads and verifies the record in `dir`.
@@ -37,7 +46,9 @@ pub struct Stored {
 /// Only if the journal itself cannot be opened or read; damage is data, in `cut` and `problems`.
 pub fn read(dir: &Path) -> Result<Stored, JournalError> {
     let mut stored = read_events(dir)?;
-    fold(&stored.events, &mut stored.problems);
+    let mut misplaced = Vec::new();
+    fold(&stored.events, &mut misplaced);
+    stored.blame(FILE, misplaced);
     if let Some(What::RunStarted(start)) = stored.events.first().map(|event| &event.what) {
         let start = start.clone();
         logs(dir, &start, &mut stored);
@@ -80,7 +91,7 @@ pub(super) fn journal(bytes: &[u8]) -> Stored {
         offset += line.len();
     }
     let (ops, read_backs) = (BTreeMap::new(), BTreeMap::new());
-    Stored { events, ops, read_backs, head, lines, bytes: offset as u64, cut, problems: Vec::new() }
+    Stored { events, ops, read_backs, head, lines, bytes: offset as u64, cut, problems: Vec::new(), blamed: Vec::new() }
 }
 
 /// Folds the events through the transitions; what may not follow is reported and then taken as it is.
@@ -99,7 +110,8 @@ fn logs(dir: &Path, start: &RunStarted, stored: &mut Stored) {
     for seal in &start.workloads {
         let marks: Vec<&OpsMark> = marks(&stored.events, &seal.name);
         let Some(path) = inside(dir, &seal.ops) else {
-            stored.problems.push(format!("the operations log of `{}` is named outside the run's folder", seal.name));
+            let why = format!("the operations log of `{}` is named outside the run's folder", seal.name);
+            stored.blame(FILE, [why]);
             continue;
         };
         let started = stored
@@ -117,10 +129,11 @@ fn logs(dir: &Path, start: &RunStarted, stored: &mut Stored) {
                     .iter()
                     .any(|event| matches!(&event.what, What::WorkloadStopped(mark) if mark.workload == seal.name));
                 let coverage = if stopped { ops::Coverage::Whole } else { ops::Coverage::SoFar };
-                stored.problems.extend(log.verify(&seal.name, &marks, coverage));
+                let problems = log.verify(&seal.name, &marks, coverage);
+                stored.blame(&seal.ops, problems);
                 stored.ops.insert(seal.name.clone(), log.records);
             }
-            Err(error) => stored.problems.push(error.to_string()),
+            Err(error) => stored.blame(&seal.ops, [error.to_string()]),
         }
     }
 }
@@ -134,15 +147,20 @@ fn marks<'a>(events: &'a [Event], workload: &WorkloadName) -> Vec<&'a OpsMark> {
 }
 
 fn read_backs(dir: &Path, stored: &mut Stored) {
-    for event in &stored.events {
-        let What::ReadBack(done) = &event.what else { continue };
-        let (Some(file), Some(digest)) = (&done.file, &done.digest) else { continue };
-        let found = inside(dir, file).ok_or_else(|| format!("`{file}` is outside the run's folder"));
-        match found.and_then(|path| readback::read(&path, digest)) {
+    let found = |event: &Event| match &event.what {
+        What::ReadBack(ReadBackDone { workload, file: Some(file), digest: Some(digest), .. }) => {
+            Some((workload.clone(), file.clone(), digest.clone()))
+        }
+        _ => None,
+    };
+    let named: Vec<_> = stored.events.iter().filter_map(found).collect();
+    for (workload, file, digest) in named {
+        let found = inside(dir, &file).ok_or_else(|| format!("`{file}` is outside the run's folder"));
+        match found.and_then(|path| readback::read(&path, &digest)) {
             Ok(findings) => {
-                stored.read_backs.insert(file.clone(), findings);
+                stored.read_backs.insert(file, findings);
             }
-            Err(why) => stored.problems.push(format!("a read-back of `{}` cannot be used: {why}", done.workload)),
+            Err(why) => stored.blame(&file, [format!("a read-back of `{workload}` cannot be used: {why}")]),
         }
     }
 }

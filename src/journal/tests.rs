@@ -57,6 +57,7 @@ fn start() -> What {
             cores: 2,
             trigger: "me".to_owned(),
         },
+        lineage: None,
     }))
 }
 
@@ -74,6 +75,15 @@ fn intent(irreversible: bool) -> What {
         by_hand: "start it".to_owned(),
         irreversible,
     }))
+}
+
+/// A restore that a step asked for.
+fn restored(round: u32) -> What {
+    let part = RestoreTime { part: RestorePart::Fetch, span: span(), bytes: Some(7) };
+    let exposure = Some(Err("nobody can read it".to_owned()));
+    let claim = RestoreClaim { backup: "b".to_owned(), exposure, ..RestoreClaim::default() };
+    let (step, kind) = ("dies".into(), "pgbackrest".to_owned());
+    What::Restored(Box::new(Restored { step, round, kind, parts: vec![part], claim, error: None }))
 }
 
 fn span() -> Span {
@@ -213,6 +223,18 @@ fn an_irreversible_fault_is_not_open() {
 }
 
 #[test]
+fn a_restore_comes_back_in_a_line_that_older_readers_stop_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut story = story();
+    story.insert(5, restored(0));
+    let events = write(dir.path(), story);
+    assert_eq!(read(dir.path()).unwrap().events, events);
+    let text = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
+    let line = text.lines().find(|line| line.contains("pgbackrest")).unwrap();
+    assert!(line.starts_with("{\"v\":2,") && line.contains("\"fetch\""), "{line}");
+}
+
+#[test]
 fn a_journal_is_never_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), story());
@@ -221,7 +243,7 @@ fn a_journal_is_never_overwritten() {
 
 #[test]
 fn every_event_out_of_place_is_refused() {
-    let refused: [(usize, What); 14] = [
+    let refused: [(usize, What); 16] = [
         (0, What::Note { text: String::new() }),
         (1, start()),
         (1, What::PhaseEnded { phase: Phase::Outage }),
@@ -229,6 +251,8 @@ fn every_event_out_of_place_is_refused() {
         (4, What::PhaseStarted { phase: Phase::Preflight }),
         (4, What::StepStarted { step: "unknown".into(), round: 0 }),
         (5, What::StepStarted { step: "dies".into(), round: 0 }),
+        (4, restored(0)),
+        (5, restored(1)),
         (5, What::FaultInjected { fault: fault(), span: span() }),
         (5, What::HealStarted { fault: fault(), by: HealCause::Unwind }),
         (6, intent(false)),

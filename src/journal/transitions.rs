@@ -105,6 +105,9 @@ impl State {
             What::StepEnded { step, round, .. } => ensure(self.open_steps.contains(&(step.clone(), *round)), || {
                 format!("round {round} of the step `{step}` has not started")
             }),
+            What::Restored(done) => ensure(self.open_steps.contains(&(done.step.clone(), done.round)), || {
+                format!("round {} of the step `{}` has not started", done.round, done.step)
+            }),
             What::Milestone { step, .. } => {
                 ensure(self.started_steps.contains(step), || format!("the step `{step}` has not started"))
             }

@@ -115,7 +115,7 @@ pub fn units(n: u64, unit: &str) -> String {
 }
 
 /// The digest of each file, key or object by name, where they are few enough to be kept.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Listing(pub BTreeMap<String, u64>);
 
 /// What differs between two listings: all of it counted, the first of it by name.

@@ -25,6 +25,16 @@ pub enum ObjectiveKind {
     RpoTime,
     /// Number of acknowledged writes that are gone.
     RpoWrites,
+    /// Time from the fault to the milestone `detected`.
+    Detect,
+}
+
+impl ObjectiveKind {
+    /// Is it about the drill as a whole, and about no workload?
+    #[must_use]
+    pub fn is_of_the_drill(self) -> bool {
+        self == Self::Detect
+    }
 }
 
 /// One objective, for one workload; the short form of a playbook becomes one of these per workload.
@@ -32,7 +42,7 @@ pub enum ObjectiveKind {
 pub struct Objective {
     /// What is limited.
     pub kind: ObjectiveKind,
-    /// Whose clients.
+    /// Whose clients; an empty name where it is about the drill as a whole.
     pub workload: WorkloadName,
     /// Nanoseconds for times, a count for writes.
     pub target: i64,

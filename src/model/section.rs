@@ -1,6 +1,6 @@
 //! Parameters that stand in sections of a playbook and are no kinds of a registry: targets, secrets, staging, service.
 
-use super::{CommandSpec, Dur, Percent, RunSpec, Template};
+use super::{CommandSpec, Dur, KubernetesTarget, Percent, RunSpec, Template};
 use core::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,8 +30,20 @@ pub enum TargetSpec {
     Kv(UrlTarget),
     /// A PostgreSQL database. Fields: `host`, `port`, `database`, `user`.
     Postgres(UrlTarget),
-    /// A MySQL or MariaDB database. Fields: `host`, `port`, `database`, `user`.
-    Mysql(UrlTarget),
+    /// A MySQL or MariaDB database. Fields: `host`, `port` (of the first that the URL names), `database`, `user`.
+    Mysql(MysqlTarget),
+    /// A Redis, or the Sentinels that know its primary. Fields: `url`, `host`, `port` (of the first that the URL names).
+    Redis(RedisTarget),
+    /// An etcd cluster. Fields: `url`, `host`, `port` (of the first member that the URL names).
+    Etcd(EtcdTarget),
+    /// A database of a CouchDB. Fields: `url`, `host`, `port`, `database`.
+    Couchdb(CouchdbTarget),
+    /// A MongoDB. Fields: `url`, `host`, `port` (of the first member that the URL names).
+    Mongodb(MongodbTarget),
+    /// A RabbitMQ cluster. Fields: `url`, `host`, `port` (of the first node that the URL names).
+    Rabbitmq(RabbitmqTarget),
+    /// An Elasticsearch cluster. Fields: `url`, `host`, `port` (of the first node that the URL names).
+    Elasticsearch(ElasticsearchTarget),
     /// A TCP port. Fields: `address`, `host`, `port`.
     Tcp(AddressTarget),
     /// A service of this machine. Fields: `unit` or `pidfile`, `pid`, `name`.
@@ -52,6 +64,9 @@ pub enum TargetSpec {
     Resolver(ResolverTarget),
     /// A bucket of a service that speaks the S3 protocol. Fields: `url`, `host`, `port`, `bucket`.
     S3(S3Target),
+    /// Objects of a Kubernetes cluster. Fields: `name`, `names`, `namespace`, `kind`, `count`, `context`, `server`; for pods
+    /// `node` and `address`; for nodes and their pods `zone`.
+    Kubernetes(KubernetesTarget),
 }
 
 impl TargetSpec {
@@ -64,6 +79,12 @@ impl TargetSpec {
             Self::Kv(_) => "kv",
             Self::Postgres(_) => "postgres",
             Self::Mysql(_) => "mysql",
+            Self::Redis(_) => "redis",
+            Self::Etcd(_) => "etcd",
+            Self::Couchdb(_) => "couchdb",
+            Self::Mongodb(_) => "mongodb",
+            Self::Rabbitmq(_) => "rabbitmq",
+            Self::Elasticsearch(_) => "elasticsearch",
             Self::Tcp(_) => "tcp",
             Self::Service(_) => "service",
             Self::File(_) => "file",
@@ -74,8 +95,147 @@ impl TargetSpec {
             Self::Proxy(_) => "proxy",
             Self::Resolver(_) => "resolver",
             Self::S3(_) => "s3",
+            Self::Kubernetes(_) => "kubernetes",
         }
     }
+}
+
+/// A Redis, and how patient its clients are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedisTarget {
+    /// `redis://USER:PASSWORD@HOST:PORT/DB`, or `redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME/DB` (of Sentinels,
+    /// and what they call it); `rediss` and `rediss+sentinel` with TLS. Secrets in it stay by reference.
+    pub url: Template,
+    /// Connecting to one server may take so long; 900ms if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Dur>,
+    /// One answer may take so long; as long as the operation if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_timeout: Option<Dur>,
+}
+
+/// A MySQL or MariaDB database, and how patient its clients are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MysqlTarget {
+    /// `mysql://USER:PASSWORD@HOST:PORT/DATABASE`, or several `HOST:PORT,HOST:PORT`: then the first that takes writes is meant.
+    /// `?ssl-mode=VERIFY_IDENTITY&ssl-ca=FILE` is TLS. Secrets in it stay by reference.
+    pub url: Template,
+    /// Connecting to one server may take so long; 900ms if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Dur>,
+    /// One answer may take so long; as long as the operation if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_timeout: Option<Dur>,
+}
+
+/// A MongoDB, and how patient its clients are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MongodbTarget {
+    /// `mongodb://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?replicaSet=NAME&authSource=admin&w=majority`: the primary of the
+    /// set that these are members of; without `replicaSet`, one server. Secrets in it stay by reference.
+    pub url: Template,
+    /// Connecting to one member, and logging in there, may take so long; 900ms if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Dur>,
+    /// One answer may take so long; as long as the operation if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_timeout: Option<Dur>,
+}
+
+/// An etcd cluster, and how patient its clients are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EtcdTarget {
+    /// `etcd://USER:PASSWORD@HOST:PORT,HOST:PORT`, the members' addresses for clients; `etcds` with TLS, and
+    /// `?ca=FILE&cert=FILE&key=FILE`.
+    /// Secrets in it stay by reference.
+    pub url: Template,
+    /// Connecting to one member may take so long; 900ms if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Dur>,
+    /// One answer may take so long; as long as the operation if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_timeout: Option<Dur>,
+}
+
+/// When a record in a file counts as written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fsync {
+    /// When it is on the disk: an fdatasync(2) for each record.
+    #[default]
+    Each,
+    /// When it is on the disk: one fdatasync(2) for all records that wait for it. Needs `layout: segments`.
+    Group,
+    /// When the kernel has taken it, on the disk or not.
+    None,
+}
+
+/// How records stand in files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileLayout {
+    /// One after the other, in a file for each writer (for all writers with `fsync: group`).
+    #[default]
+    Segments,
+    /// Each in a file of its own: written under another name, synced, renamed, its folder synced.
+    Files,
+}
+
+/// A database of a CouchDB, and how patient its clients are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CouchdbTarget {
+    /// `http://USER:PASSWORD@HOST:5984/DATABASE`; `https` with TLS, and `?ca=FILE`. Secrets in it stay by reference.
+    pub url: Template,
+    /// Connecting may take so long; 900ms if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Dur>,
+    /// One answer may take so long; as long as the operation if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_timeout: Option<Dur>,
+}
+
+/// A RabbitMQ cluster, and how patient its clients are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RabbitmqTarget {
+    /// `amqp://USER:PASSWORD@HOST:PORT,HOST:PORT/VHOST`; `amqps` with TLS, and `?ca=FILE&cert=FILE&key=FILE`.
+    /// Secrets in it stay by reference.
+    pub url: Template,
+    /// The nodes' management, `http://HOST:PORT,HOST:PORT`, which probes ask; the user is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management: Option<Template>,
+    /// Connecting to one node may take so long, login included; 900ms if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Dur>,
+    /// One answer may take so long; as long as the operation if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_timeout: Option<Dur>,
+}
+
+/// An Elasticsearch cluster, and how patient its clients are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ElasticsearchTarget {
+    /// `elasticsearch://USER:PASSWORD@HOST:PORT,HOST:PORT`, the nodes' addresses for clients; `elasticsearchs` with TLS, and
+    /// `?ca=FILE`. Secrets in it stay by reference.
+    pub url: Template,
+    /// An API key in place of user and password, encoded as Elasticsearch shows it, by reference: `${secrets.NAME}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<Template>,
+    /// A ledger's write asks for so many active copies (`wait_for_active_shards`), the primary among them; 1 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active_shards: Option<u32>,
+    /// Connecting to one node may take so long; 900ms if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Dur>,
+    /// One answer may take so long; as long as the operation if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_timeout: Option<Dur>,
 }
 
 /// Processes, by exactly one of these.
@@ -312,6 +472,12 @@ pub struct S3Target {
     /// A PEM file with the certificates that are trusted; those of the machine if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<Template>,
+    /// A ledger's client connects within this; 900ms if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Dur>,
+    /// A ledger's client waits so long for one answer; as long as the operation if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_timeout: Option<Dur>,
 }
 
 /// Where a bucket's name stands in a URL.

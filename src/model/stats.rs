@@ -26,20 +26,22 @@ pub struct WorkloadStats {
     pub recent_p50: Option<i64>,
     /// p99 of the same.
     pub recent_p99: Option<i64>,
+    /// The longest of the same.
+    pub recent_max: Option<i64>,
 }
 
 impl WorkloadStats {
     /// Of one that has said nothing yet.
     #[must_use]
     pub fn none(workload: WorkloadName) -> Self {
-        let (recent_p50, recent_p99) = (None, None);
+        let (recent_p50, recent_p99, recent_max) = (None, None, None);
         let (due, ok, fail, unknown, missed, recent_done, recent_ok) = (0, 0, 0, 0, 0, 0, 0);
-        Self { workload, due, ok, fail, unknown, missed, recent_done, recent_ok, recent_p50, recent_p99 }
+        Self { workload, due, ok, fail, unknown, missed, recent_done, recent_ok, recent_p50, recent_p99, recent_max }
     }
 
     /// The same with nothing known of the last second.
     #[must_use]
     pub fn without_recent(&self) -> Self {
-        Self { recent_done: 0, recent_ok: 0, recent_p50: None, recent_p99: None, ..self.clone() }
+        Self { recent_done: 0, recent_ok: 0, recent_p50: None, recent_p99: None, recent_max: None, ..self.clone() }
     }
 }

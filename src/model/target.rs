@@ -25,6 +25,9 @@ pub struct PinnedTarget {
     pub kind: String,
     /// The processes it is, for a process target; at least one then.
     pub processes: Vec<ProcessIdentity>,
+    /// The objects of a cluster that it is, for a kubernetes target; at least one then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<super::ObjectRef>,
     /// What `${targets.NAME.FIELD}` can name; never a secret.
     pub fields: BTreeMap<String, String>,
 }

@@ -75,6 +75,9 @@ fn split_number(text: &str) -> Option<(f64, &str)> {
     Some((text[..end].parse().ok()?, &text[end..]))
 }
 
+// Whole nanoseconds: equal to itself, as the shares among the units are not.
+impl Eq for Dur {}
+
 impl FromStr for Dur {
     type Err = UnitError;
 

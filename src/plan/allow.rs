@@ -6,6 +6,8 @@ use crate::config::Environment;
 use crate::model::PinnedTarget;
 use std::path::{Path, PathBuf};
 
+mod clusters;
+
 /// The label by which a container offers itself, and its value.
 const LABEL: (&str, &str) = ("label.blackstart", "allowed");
 /// How the machine's own network namespace is named in the configuration.
@@ -41,6 +43,10 @@ impl Drill {
                 let upstream = field("upstream").rsplit_once(':').map_or("", |(host, _)| host.trim_matches(['[', ']']));
                 self.hosts(target, field("host")).and_then(|()| self.hosts(target, upstream))
             }
+            "kubernetes" => self.clusters(target),
+            // One of several stands for all in `host`.
+            "postgres" if !field("hosts").is_empty() => self.hosts(target, field("hosts")),
+            "redis" | "etcd" | "mysql" | "mongodb" | "rabbitmq" | "elasticsearch" => self.hosts(target, field("hosts")),
             _ if target.processes.is_empty() => self.hosts(target, field("host")),
             _ => Ok(()),
         }
@@ -49,7 +55,8 @@ impl Drill {
     fn hosts(&self, target: &PinnedTarget, hosts: &str) -> Result<(), String> {
         for host in hosts.split(',').filter(|h| !h.is_empty()) {
             // `host:port` in a list; an IPv6 address has more than one `:`.
-            let host = host.split_once(':').filter(|(_, port)| !port.contains(':')).map_or(host, |(name, _)| name);
+            let name = host.split_once(':').filter(|(_, port)| !port.contains(':')).map_or(host, |(name, _)| name);
+            let host = name.strip_prefix('[').and_then(|name| name.split(']').next()).unwrap_or(name);
             if !self.allowed.allows(host) {
                 return Err(self.refusal(target, &format!("`{host}`"), "hosts"));
             }
@@ -122,7 +129,7 @@ mod tests {
 
     fn found(name: &str, kind: &str, fields: &[(&str, &str)]) -> PinnedTarget {
         let fields = fields.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        PinnedTarget { name: name.into(), kind: kind.into(), processes: Vec::new(), fields }
+        PinnedTarget { name: name.into(), kind: kind.into(), fields, ..PinnedTarget::default() }
     }
 
     #[test]

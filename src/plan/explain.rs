@@ -192,9 +192,10 @@ fn objective(o: &Objective) -> String {
         ObjectiveKind::Rto => format!("works again {} after the fault", time()),
         ObjectiveKind::RpoTime => format!("loses at most the last {}", time()),
         ObjectiveKind::RpoWrites => format!("loses at most {} acknowledged writes", o.target),
+        ObjectiveKind::Detect => format!("somebody notices {} after the fault", time()),
     };
     let fault = o.fault.as_ref().map(|f| format!(" ({f})")).unwrap_or_default();
-    format!("{} {what}{fault}", o.workload)
+    if o.kind.is_of_the_drill() { format!("{what}{fault}") } else { format!("{} {what}{fault}", o.workload) }
 }
 
 fn workload(w: &WorkloadPlan) -> String {
@@ -237,7 +238,19 @@ fn fingerprint(f: &FingerprintPlan) -> String {
     format!("{}: {}; {expect}", f.name, f.spec.words())
 }
 
+/// So many of a target's objects are named.
+const NAMED: usize = 5;
+
 fn identities(target: &PinnedTarget) -> Vec<String> {
+    if let [first, ..] = target.objects.as_slice() {
+        let (count, kind) = (target.objects.len(), first.kind.to_lowercase());
+        let cluster = ["context", "server"].into_iter().filter_map(|field| target.fields.get(field));
+        let cluster = cluster.filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join(", ");
+        let names = target.objects.iter().take(NAMED).map(ToString::to_string);
+        let more = count.checked_sub(NAMED).filter(|more| *more > 0).map(|more| format!("{more} more"));
+        let all = format!("{count} of kind {kind} in {cluster}");
+        return std::iter::once(all).chain(names).chain(more).collect();
+    }
     if target.processes.is_empty() {
         return target.fields.iter().map(|(k, v)| format!("{k}={v}")).collect();
     }

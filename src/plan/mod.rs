@@ -22,15 +22,18 @@ use std::time::Duration;
 mod allow;
 mod explain;
 mod lower;
+mod role;
 mod vantage;
 
 pub use crate::model::{
-    AddressTarget, ComposeService, ContainerTarget, EmbeddedStaging, HostTarget, NetworkTarget, PathTarget,
-    ProcessTarget, ProxyTarget, Replication, ResolverTarget, S3Target, SecretSource, ServiceSpec, ServiceTarget,
+    AddressTarget, ComposeService, ContainerTarget, CouchdbTarget, ElasticsearchTarget, EmbeddedStaging, EtcdTarget,
+    HostTarget, KubernetesTarget, MongodbTarget, MysqlTarget, NetworkTarget, PathTarget, ProcessTarget, ProxyTarget,
+    RabbitmqTarget, RedisTarget, Replication, ResolverTarget, S3Target, SecretSource, ServiceSpec, ServiceTarget,
     TargetSpec, UrlTarget,
 };
 pub use explain::{Explanation, FaultLine, PhaseLine, StepLine, TargetLine, explain};
 pub use lower::{Inputs, compile, lower};
+pub use role::{Grant, Where, bound, roles, yaml};
 pub use vantage::{VantagePlan, VantageSpec};
 
 /// A checked drill. It can be read as a [`Drill`]; it can only be made by lowering a playbook.
@@ -155,9 +158,45 @@ pub const TARGET_KINDS: &[crate::faults::KindInfo] = &[
     },
     crate::faults::KindInfo {
         kind: "mysql",
-        summary: "a MySQL or MariaDB database, by URL",
+        summary: "a MySQL or MariaDB database, by URL: a server, or the one of several that takes writes",
         note: "",
-        schema: || schemars::schema_for!(UrlTarget),
+        schema: || schemars::schema_for!(MysqlTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "redis",
+        summary: "a Redis, by URL: a server, or the primary that Sentinel names",
+        note: "",
+        schema: || schemars::schema_for!(RedisTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "etcd",
+        summary: "an etcd cluster, by the URL of its members",
+        note: "",
+        schema: || schemars::schema_for!(EtcdTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "couchdb",
+        summary: "a database of a CouchDB, by URL",
+        note: "",
+        schema: || schemars::schema_for!(CouchdbTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "mongodb",
+        summary: "a MongoDB, by the URL of its members: the primary of the set, or one server",
+        note: "",
+        schema: || schemars::schema_for!(MongodbTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "rabbitmq",
+        summary: "a RabbitMQ cluster, by the URL of its nodes",
+        note: "",
+        schema: || schemars::schema_for!(RabbitmqTarget),
+    },
+    crate::faults::KindInfo {
+        kind: "elasticsearch",
+        summary: "an Elasticsearch cluster, by the URL of its nodes",
+        note: "",
+        schema: || schemars::schema_for!(ElasticsearchTarget),
     },
     crate::faults::KindInfo {
         kind: "tcp",
@@ -218,6 +257,12 @@ pub const TARGET_KINDS: &[crate::faults::KindInfo] = &[
         summary: "a bucket of a service that speaks the S3 protocol",
         note: "",
         schema: || schemars::schema_for!(S3Target),
+    },
+    crate::faults::KindInfo {
+        kind: "kubernetes",
+        summary: "objects of a Kubernetes cluster, by name, selectors, owner, zone or region",
+        note: "",
+        schema: || schemars::schema_for!(KubernetesTarget),
     },
 ];
 
@@ -326,7 +371,7 @@ pub struct GuardPlan {
 #[derive(Debug, Clone, PartialEq)]
 pub enum GuardCheck {
     /// The condition must hold.
-    Probe(ProbeSpec),
+    Probe(Box<ProbeSpec>),
     /// A workload must not lose more than this.
     Budget(Budget),
 }
@@ -421,7 +466,7 @@ pub enum Verb {
     /// A condition must hold now.
     Check(ProbeSpec),
     /// Restore, then verify.
-    Restore(RestoreSpec),
+    Restore(Box<RestoreSpec>),
     /// A command or a request.
     Run(RunSpec),
     /// Wait.

@@ -117,7 +117,9 @@ impl Word {
     #[must_use]
     pub fn modifiers(self) -> &'static [&'static str] {
         match self {
-            Self::Inject => &["deadline", "at_most", "acknowledge", "way_back", "pick", "order", "seed", "stagger"],
+            Self::Inject => {
+                &["deadline", "at_most", "acknowledge", "way_back", "pick", "order", "seed", "stagger", "output"]
+            }
             Self::Expect => &["within", "for", "since", "output", "closes"],
             Self::Check => &["output"],
             Self::Restore | Self::Run => &["within", "since", "output", "closes"],

@@ -1,6 +1,7 @@
 //! What is wrong in a file, where, why, and what to write instead. Drawing it is here; printing it is not.
 
 use super::source::{Region, SourceText, Sources};
+use crate::redact::Forms;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::cell::RefCell;
 use std::path::Path;
@@ -96,7 +97,8 @@ impl Diagnostic {
     pub fn render(&self, style: RenderStyle) -> String {
         let (start, line) = self.source.line_at(self.start);
         let (number, _) = self.source.position(self.start);
-        let (shown, span) = window(line, self.start - start, self.end.saturating_sub(start));
+        let line = masked(line);
+        let (shown, span) = window(&line, self.start - start, self.end.saturating_sub(start));
         let path = self.source.path.display().to_string();
         let mut mark = AnnotationKind::Primary.span(span);
         if !self.label.is_empty() {
@@ -112,6 +114,17 @@ impl Diagnostic {
         };
         format!("{}\n", renderer.render(&report))
     }
+}
+
+/// The line without what is secret by its looks: stars stand for its bytes.
+fn masked(line: &str) -> String {
+    let mut shown = line.to_owned();
+    for hit in Forms::default().find(line.as_bytes()) {
+        if line.is_char_boundary(hit.at) && line.is_char_boundary(hit.end) {
+            shown.replace_range(hit.at..hit.end, &"*".repeat(hit.end - hit.at));
+        }
+    }
+    shown
 }
 
 /// The part of a line that is shown, and the marked bytes in it: at least one, within that line.

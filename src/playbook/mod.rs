@@ -8,6 +8,7 @@ pub mod emit;
 pub mod fields;
 mod game_day;
 mod load;
+pub mod metadata;
 pub mod parse;
 mod schema;
 pub mod source;

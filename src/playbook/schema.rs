@@ -68,9 +68,7 @@ fn drill(g: &mut SchemaGenerator) -> Value {
         "drill": {"type": "string", "pattern": "^[a-z0-9-]+$", "description": "the drill's name, unique"},
         "title": text,
         "environment": {"type": "string", "description": "one that the configuration allows"},
-        "metadata": {"type": "object", "additionalProperties": one_or_more(&scalar), "properties": {
-            "owner": text, "every": dur, "controls": list_of(&json!({"type": "string", "pattern": "^[^/]+/.+$"})),
-        }},
+        "metadata": super::metadata::schema(),
         "objectives": objectives(&dur),
         "params": map_of(&json!({"type": "object", "additionalProperties": false,
             "properties": {"default": scalar, "description": text}})),
@@ -104,8 +102,10 @@ fn objectives(dur: &Value) -> Value {
         "target": dur, "workload": text, "basis": {"enum": ["fault", "declared"]}, "fault": text}}]});
     let rpo = json!({"anyOf": [dur, {"type": "object", "additionalProperties": false, "properties": {
         "time": dur, "writes": {"type": "integer", "minimum": 0}, "workload": text, "fault": text}}]});
+    let detect = json!({"anyOf": [dur, {"type": "object", "required": ["target"], "additionalProperties": false,
+        "properties": {"target": dur, "fault": text}}]});
     json!({"type": "object", "additionalProperties": false,
-        "properties": {"rto": one_or_more(&rto), "rpo": one_or_more(&rpo)}})
+        "properties": {"rto": one_or_more(&rto), "rpo": one_or_more(&rpo), "detect": one_or_more(&detect)}})
 }
 
 fn staging(g: &mut SchemaGenerator) -> Value {

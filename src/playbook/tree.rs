@@ -1,7 +1,8 @@
 //! From YAML text to a tree whose every key and value knows its place. What the keys mean is not known here.
 //!
-//! The YAML crate is named only here. Its event stream is used, not its typed front: a typed front stops at the first
-//! mistake and loses places inside enums, and a playbook shows all of its mistakes at once.
+//! The YAML crate is named only here, and where manifests are read, which need no places. Its event stream is used, not its
+//! typed front: a typed front stops at the first mistake and loses places inside enums, and a playbook shows all of its
+//! mistakes at once.
 //! Invariant: time and memory are bounded by the limits below, whatever the text says.
 
 use super::diagnostic::Diagnostics;

@@ -60,22 +60,8 @@ impl Probe for HttpProbe {
 
     async fn sample(&self, cx: &Cx<'_>) -> Result<Sample, ProbeError> {
         let answer = cx.world.http.send(&self.request(cx)?).await?;
-        let status = answer.status;
-        let mut sample = Sample { holds: true, detail: format!("status {status}"), ..Sample::default() };
-        sample.fields.insert("status".to_owned(), status.to_string());
-        match self.expect.status {
-            Some(wanted) if wanted != status => sample.fail(format!("status {status}\nwanted: {wanted}")),
-            None if !(200..300).contains(&status) => sample.fail(format!("status {status}\nwanted: 2xx")),
-            _ => {}
-        }
-        if let Some(wanted) = self.expect.body.as_ref().filter(|_| sample.holds) {
-            sample.judge(judged(wanted, &answer.body, "the body", cx)?);
-        }
-        if sample.holds {
-            self.look_inside(&answer.body, &mut sample, cx)?;
-        }
-        sample.answer = answer.body;
-        Ok(sample)
+        let wanted = Wanted { expect: &self.expect, json: self.json.as_deref(), value: self.value.as_ref() };
+        wanted.judge(Some(answer.status), answer.body, cx)
     }
 }
 
@@ -90,12 +76,43 @@ impl HttpProbe {
             timeout: self.timeout.map_or(LIMIT, |d| d.0),
         })
     }
+}
+
+/// What an answer must be, whatever way it came.
+pub(super) struct Wanted<'a> {
+    pub expect: &'a HttpExpect,
+    pub json: Option<&'a str>,
+    pub value: Option<&'a Comparison>,
+}
+
+impl Wanted<'_> {
+    /// Is it? The status is that of a success if nobody knows it.
+    pub fn judge(&self, status: Option<u16>, body: String, cx: &Cx<'_>) -> Result<Sample, ProbeError> {
+        let said = status.map_or_else(|| "an answer".to_owned(), |status| format!("status {status}"));
+        let mut sample = Sample { holds: true, detail: said, ..Sample::default() };
+        if let Some(status) = status {
+            sample.fields.insert("status".to_owned(), status.to_string());
+            match self.expect.status {
+                Some(wanted) if wanted != status => sample.fail(format!("status {status}\nwanted: {wanted}")),
+                None if !(200..300).contains(&status) => sample.fail(format!("status {status}\nwanted: 2xx")),
+                _ => {}
+            }
+        }
+        if let Some(wanted) = self.expect.body.as_ref().filter(|_| sample.holds) {
+            sample.judge(judged(wanted, &body, "the body", cx)?);
+        }
+        if sample.holds {
+            self.look_inside(&body, &mut sample, cx)?;
+        }
+        sample.answer = body;
+        Ok(sample)
+    }
 
     fn look_inside(&self, body: &str, sample: &mut Sample, cx: &Cx<'_>) -> Result<(), ProbeError> {
-        let (value, what) = match &self.json {
+        let (value, what) = match self.json {
             None => (body.to_owned(), "the body"),
             Some(path) => match json_path(body, path) {
-                Ok(value) => (value, path.as_str()),
+                Ok(value) => (value, path),
                 Err(error @ JsonPathError::Path(_)) => return Err(ProbeError::Undecided(error.to_string())),
                 Err(nothing) => {
                     sample.fail(format!("{nothing}\nanswer: {}", quote(body.trim(), 400)));
@@ -103,7 +120,7 @@ impl HttpProbe {
                 }
             },
         };
-        if let Some(wanted) = &self.value {
+        if let Some(wanted) = self.value {
             sample.judge(judged(wanted, &value, what, cx)?);
         }
         sample.fields.insert("value".to_owned(), value);

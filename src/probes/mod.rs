@@ -2,7 +2,7 @@
 
 use crate::adapters::AdapterError;
 use crate::faults::{Cx, FaultError, KindInfo, quote};
-use crate::model::{Comparison, TargetRef};
+use crate::model::{Comparison, Right, TargetRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
@@ -11,19 +11,51 @@ use thiserror::Error;
 
 mod command;
 mod compare;
+mod couchdb;
+mod directory;
+mod elasticsearch;
+mod etcd;
 mod fingerprint;
+mod fingerprint_at;
 mod http;
 mod json;
+mod kubernetes;
+mod mongodb;
+mod mysql;
+mod pgbackrest;
+mod pod_http;
+mod postgres;
 mod process;
+mod prometheus;
+mod rabbitmq;
+mod redis;
+mod s3;
 mod sql;
+mod system;
 mod tcp;
 
 pub use command::CommandProbe;
 pub use compare::{CompareError, compare};
+pub use couchdb::CouchdbProbe;
+pub use directory::DirectoryProbe;
+pub use elasticsearch::ElasticsearchProbe;
+pub use etcd::EtcdProbe;
 pub use fingerprint::FingerprintProbe;
+pub use fingerprint_at::FingerprintAtProbe;
 pub use http::{HttpExpect, HttpProbe};
 pub use json::{JsonPathError, json_path};
+pub(crate) use kubernetes::readiness;
+pub use kubernetes::{KubernetesAsk, KubernetesProbe};
+pub use mongodb::MongodbProbe;
+pub use mysql::MysqlProbe;
+pub use pgbackrest::{Newest, PgbackrestProbe};
+pub use pod_http::{InsidePod, PodHttpProbe, PodPort};
+pub use postgres::PostgresProbe;
 pub use process::{ProcessProbe, Wanted};
+pub use prometheus::{PrometheusProbe, Several};
+pub use rabbitmq::RabbitmqProbe;
+pub use redis::RedisProbe;
+pub use s3::{S3Probe, bucket};
 pub use sql::SqlProbe;
 pub use tcp::TcpProbe;
 
@@ -72,6 +104,12 @@ impl From<FaultError> for ProbeError {
     }
 }
 
+impl From<crate::adapters::kubernetes::ClusterError> for ProbeError {
+    fn from(error: crate::adapters::kubernetes::ClusterError) -> Self {
+        Self::World(error.into())
+    }
+}
+
 /// Does the value fulfil the comparison? The words go below what was seen.
 fn judged(wanted: &Comparison, value: &str, what: &str, cx: &Cx<'_>) -> Result<(bool, String), ProbeError> {
     let lookup = |r: &crate::model::Reference| cx.scope.lookup(r);
@@ -112,6 +150,19 @@ pub trait Probe: Serialize + DeserializeOwned + JsonSchema + Send + Sync {
     fn target(&self) -> Option<&TargetRef> {
         None
     }
+    /// The targets it looks at.
+    fn targets(&self) -> Vec<&TargetRef> {
+        self.target().into_iter().collect()
+    }
+    /// What it needs to be allowed on the clusters of its targets.
+    fn rights(&self) -> Vec<Right> {
+        Vec::new()
+    }
+    /// Why it can never be answered as things are, with what to write, grant or configure; none if only a look can tell.
+    fn hindrance(&self, cx: &Cx<'_>) -> impl Future<Output = Option<String>> + Send {
+        let _asked = cx;
+        std::future::ready(None)
+    }
     /// One look, within its own time-out.
     fn sample(&self, cx: &Cx<'_>) -> impl Future<Output = Result<Sample, ProbeError>> + Send;
 }
@@ -138,10 +189,19 @@ macro_rules! probes {
             pub fn kind(&self) -> &'static str {
                 match self { $(Self::$variant(_) => <$ty as Probe>::KIND),+ }
             }
-            /// The target it looks at, if it names one.
+            /// The targets it looks at.
             #[must_use]
-            pub fn target(&self) -> Option<&TargetRef> {
-                match self { $(Self::$variant(p) => p.target()),+ }
+            pub fn targets(&self) -> Vec<&TargetRef> {
+                match self { $(Self::$variant(p) => p.targets()),+ }
+            }
+            /// See [`Probe::rights`].
+            #[must_use]
+            pub fn rights(&self) -> Vec<Right> {
+                match self { $(Self::$variant(p) => p.rights()),+ }
+            }
+            /// See [`Probe::hindrance`].
+            pub async fn hindrance(&self, cx: &Cx<'_>) -> Option<String> {
+                match self { $(Self::$variant(p) => p.hindrance(cx).await),+ }
             }
             /// One look.
             ///
@@ -159,6 +219,21 @@ probes! {
     Tcp(TcpProbe) = "tcp",
     Command(CommandProbe) = "command",
     Sql(SqlProbe) = "sql",
+    Postgres(PostgresProbe) = "postgres",
+    Redis(RedisProbe) = "redis",
+    Etcd(EtcdProbe) = "etcd",
+    Mysql(MysqlProbe) = "mysql",
+    Directory(DirectoryProbe) = "directory",
+    Couchdb(CouchdbProbe) = "couchdb",
+    Elasticsearch(ElasticsearchProbe) = "elasticsearch",
+    S3(S3Probe) = "s3",
+    Mongodb(MongodbProbe) = "mongodb",
+    Rabbitmq(RabbitmqProbe) = "rabbitmq",
     Process(ProcessProbe) = "process",
+    Pgbackrest(PgbackrestProbe) = "pgbackrest",
     Fingerprint(FingerprintProbe) = "fingerprint",
+    FingerprintAt(FingerprintAtProbe) = "fingerprint_at",
+    Kubernetes(KubernetesProbe) = "kubernetes",
+    PodHttp(PodHttpProbe) = "pod_http",
+    Prometheus(PrometheusProbe) = "prometheus",
 }

@@ -1,8 +1,8 @@
-//! The tables of what several places hold: the sites of a ledger, and the user's own data before and after.
+//! The tables of what several places hold: the sites of a ledger, the user's own data before and after, and restores.
 
 use super::tables::{Align, Cell, Table, Tone};
 use super::words::{self, UNKNOWN};
-use crate::analysis::{Analysis, AtSite, FingerprintResult, PartResult, SiteResult, SitesResult};
+use crate::analysis::{Analysis, AtSite, FingerprintResult, PartResult, RestoreResult, SiteResult, SitesResult};
 use crate::model::{Change, Expectation, Verdict, units};
 
 /// Parts that are the same beyond these are summed up in one line: a database may have a thousand tables.
@@ -135,4 +135,64 @@ fn word(change: Change, print: &FingerprintResult) -> String {
         Some(named) => format!("{word}: {}", named.words()),
         None => word.to_owned(),
     }
+}
+
+/// Restore by restore, part by part: how long, how much, how fast; and below it what it says of itself.
+#[must_use]
+pub fn restores(a: &Analysis) -> Table {
+    let rows = a.restores.iter().flat_map(restore);
+    let columns = [
+        ("restore", Align::Left),
+        ("part", Align::Left),
+        ("took", Align::Right),
+        ("moved", Align::Right),
+        ("", Align::Left),
+    ];
+    Table::new("Restores", &columns, rows.collect())
+}
+
+fn restore(r: &RestoreResult) -> Vec<Vec<Cell>> {
+    let name = || Cell::from(r.step.as_str());
+    let mut rows: Vec<Vec<Cell>> = r
+        .parts
+        .iter()
+        .map(|part| {
+            let moved = part.bytes.map_or_else(String::new, amount);
+            let rate = part.bytes.filter(|_| part.took > 0).map(|b| b as f64 * 1e9 / part.took as f64);
+            let rate = rate.map_or_else(String::new, |rate| format!("{}/s", amount(rate.round() as u64)));
+            vec![name(), part.part.word().into(), words::duration(part.took).into(), moved.into(), rate.into()]
+        })
+        .collect();
+    rows.push(vec![name(), "all".into(), words::duration(r.took()).into(), "".into(), claim(r).into()]);
+    if let Some(error) = &r.error {
+        let unknown = || Cell::from("");
+        rows.push(vec![name(), unknown(), unknown(), unknown(), Cell::toned(format!("✗ {error}"), Tone::Bad)]);
+    }
+    rows
+}
+
+/// What a restore says of itself, in one line.
+fn claim(r: &RestoreResult) -> String {
+    let mut said = vec![r.claim.backup.clone()];
+    said.extend(r.claim.taken.map(|at| format!("complete at {}", words::wall(at))));
+    said.extend(r.claim.position.as_ref().map(|at| format!("replayed to {at}")));
+    said.extend(r.claim.recovered_to.map(|at| format!("its last commit is of {}", at.format("%H:%M:%S%.3f UTC"))));
+    said.extend(r.claimed.map(|loss| format!("so it says {} are lost", words::interval(loss))));
+    match &r.claim.exposure {
+        Some(Ok(exposure)) => {
+            let (worst, points) = (words::at_most(exposure.worst.high), words::count(exposure.points));
+            said.push(format!("at most {worst} between {points} recovery points"));
+        }
+        Some(Err(why)) => said.push(format!("exposure not known: {why}")),
+        None => {}
+    }
+    said.retain(|text| !text.is_empty());
+    said.join("; ")
+}
+
+/// Bytes in the unit that a person would choose, by powers of 1,000.
+fn amount(bytes: u64) -> String {
+    let units = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)];
+    let found = units.iter().find(|(_, size)| bytes as f64 >= *size);
+    found.map_or_else(|| format!("{bytes} B"), |(name, size)| format!("{:.1} {name}", bytes as f64 / size))
 }

@@ -36,8 +36,7 @@ fn nanos(n: i64) -> Duration {
 
 fn objective(a: &Analysis, o: &ObjectiveResult) -> TestCase {
     let name = tables::objective(a, o);
-    let target = words::target(o.objective.kind, o.objective.target);
-    let seen = format!("measured {}, target {target}: {}", words::actual(o), o.why);
+    let seen = words::seen(o);
     let mut case = TestCase::new(name, status(o.verdict, &seen, "objective"));
     case.set_classname(format!("{}.objectives", a.run.drill));
     if o.verdict == Verdict::Pass {
@@ -46,9 +45,18 @@ fn objective(a: &Analysis, o: &ObjectiveResult) -> TestCase {
     case
 }
 
+/// Where it stands in the playbook: some readers link a case to its file.
+fn at(case: &mut TestCase, place: &str) {
+    if let Some((file, line)) = place.rsplit_once(':').filter(|(_, line)| line.parse::<u32>().is_ok()) {
+        case.extra.insert("file".into(), file.into());
+        case.extra.insert("line".into(), line.into());
+    }
+}
+
 fn fingerprint(a: &Analysis, f: &FingerprintResult) -> TestCase {
     let mut case = TestCase::new(&f.name, status(f.verdict, &format!("{} ({})", f.why, f.place), "fingerprint"));
     case.set_classname(format!("{}.data", a.run.drill));
+    at(&mut case, &f.place);
     if f.verdict == Verdict::Pass {
         case.set_system_out(&f.why);
     }
@@ -61,7 +69,8 @@ fn status(verdict: Verdict, message: &str, kind: &str) -> TestCaseStatus {
         Verdict::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
         Verdict::Inconclusive => TestCaseStatus::non_success(NonSuccessKind::Error),
     };
-    status.set_message(message).set_type(kind);
+    // One reader shows the message, another what stands below it.
+    status.set_message(message).set_type(kind).set_description(message);
     status
 }
 
@@ -81,6 +90,7 @@ fn step(a: &Analysis, s: &StepResult) -> TestCase {
     };
     let mut case = TestCase::new(format!("{}: {}{round}", words::phase(s.phase), s.name), status);
     case.set_classname(format!("{}.{}", a.run.drill, words::phase(s.phase).replace(' ', "_")));
+    at(&mut case, &s.place);
     if let Some(to) = s.to {
         case.set_time(nanos(to - s.from));
     }

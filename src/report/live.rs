@@ -119,6 +119,10 @@ impl Live {
                 None => (format!("took the fingerprint {}", taken.name), Tone::Plain),
                 Some(error) => (format!("the fingerprint {} could not be taken: {error}", taken.name), Tone::Unsure),
             }),
+            What::Restored(done) => done.error.is_none().then(|| {
+                let took = done.parts.iter().fold(0_i64, |sum, part| sum.saturating_add(part.span.width()));
+                (format!("{} restored {} in {}", done.kind, done.claim.backup, words::duration(took)), Tone::Plain)
+            }),
             What::RunEnded { open, error, .. } => Some(ended(open, error.as_deref())),
             _ => self.fault(event),
         }
@@ -279,7 +283,7 @@ fn abort(cause: &AbortCause) -> String {
         AbortCause::Journal(error) => format!("the journal cannot be written: {error}"),
         AbortCause::NotSteady(why) => format!("not steady: {why}"),
         AbortCause::KillSwitch(why) => format!("the kill switch is engaged: {why}"),
-        AbortCause::Guardian(why) => why.clone(),
+        AbortCause::Guardian(why) | AbortCause::Lease(why) => why.clone(),
     }
 }
 
@@ -346,6 +350,7 @@ mod tests {
             recent_ok: ok,
             recent_p50: (ok > 0).then_some(1_200_000),
             recent_p99: (ok > 0).then_some(9_100_000),
+            recent_max: (ok > 0).then_some(9_900_000),
         }
     }
 

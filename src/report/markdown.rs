@@ -33,11 +33,21 @@ pub fn markdown(a: &Analysis) -> String {
         words::wall(a.started),
         words::duration(a.length)
     ));
-    for table in [tables::objectives(a), tables::recovery(a), tables::workloads(a), tables::ledger(a, Classes::Seen)] {
+    let (compared, writes) = (super::trade::side_by_side(a), tables::ledger(a, Classes::Seen));
+    for table in [tables::objectives(a), compared, tables::recovery(a), tables::workloads(a), writes] {
         section(&mut out, &table);
     }
-    let (sites, data) = (super::data::sites(a), super::data::fingerprints(a));
-    for table in [tables::losses(a), sites, data, tables::faults(a), tables::steps(a), tables::stalls(a)] {
+    let (sites, data, restores) = (super::data::sites(a), super::data::fingerprints(a), super::data::restores(a));
+    for table in [
+        tables::losses(a),
+        sites,
+        data,
+        restores,
+        tables::faults(a),
+        tables::steps(a),
+        tables::stalls(a),
+        tables::actions(a),
+    ] {
         section(&mut out, &table);
     }
     if !a.notes.is_empty() {
@@ -114,15 +124,20 @@ pub fn annotations(a: &Analysis) -> Vec<String> {
         .filter(|r| r.verdict != Verdict::Pass)
         .take(MOST_ANNOTATIONS)
         .map(|r| {
-            let place =
-                r.place.as_deref().and_then(|p| p.rsplit_once(':')).map_or_else(String::new, |(file, line)| {
-                    format!(" file={},line={}", property(file), property(line))
-                });
+            let place = r.place.as_deref().and_then(at).unwrap_or_default();
             format!("::{}{place}::{}", level(r.verdict), data(&format!("{}: {}", a.run.drill, r.text)))
         })
         .collect()
 }
 
+/// Where an annotation points, if that is a file and a line.
+fn at(place: &str) -> Option<String> {
+    let (file, line) = place.rsplit_once(':')?;
+    let line: u32 = line.parse().ok()?;
+    Some(format!(" file={},line={line}", property(file)))
+}
+
+/// A workflow command ends with its line; `%` begins an escape.
 fn data(raw: &str) -> String {
     words::clean(raw).replace('%', "%25")
 }
@@ -140,6 +155,13 @@ mod tests {
         assert_eq!(text("a|b\n<script> *x* @all"), "a\\|b &lt;script&gt; \\*x\\* \\@all");
         assert_eq!(code("a`b"), "`ab`");
         assert_eq!(data("50%\n::error::x"), "50%25 ::error::x");
-        assert_eq!(property("a:b,c"), "a%3Ab%2Cc");
+        assert_eq!(property("a:b,c%"), "a%3Ab%2Cc%25");
+    }
+
+    #[test]
+    fn an_annotation_points_at_a_line_or_nowhere() {
+        assert_eq!(at("drills/a,b.yaml:7").as_deref(), Some(" file=drills/a%2Cb.yaml,line=7"));
+        assert_eq!(at("x::error::y"), None);
+        assert_eq!(at("drills/a.yaml"), None);
     }
 }

@@ -1,7 +1,7 @@
 //! What happened, in a few sentences for a reader who has never seen such a report.
 
 use super::words;
-use crate::analysis::{Analysis, Attribution, FaultResult, LedgerResult, Recovery, WorkloadResult};
+use crate::analysis::{Analysis, Attribution, FaultResult, LedgerResult, Recovery, RestoreResult, WorkloadResult};
 use crate::model::ClientBehaviour;
 
 /// Sentence by sentence: the faults, what clients felt, what was lost.
@@ -10,10 +10,43 @@ pub fn story(a: &Analysis) -> Vec<String> {
     let felt = a
         .workloads
         .iter()
-        .filter(|w| w.probe_of.is_none())
+        .filter(|w| w.probe_of.is_none() && is_worst(a, w))
         .flat_map(|w| w.recoveries.iter().map(move |r| felt(a, w, r)));
     let writes = a.workloads.iter().filter_map(|w| Some(writes(w, w.ledger.as_ref()?)));
-    a.faults.iter().map(fault).chain(felt).chain(writes).map(|s| words::clean(&s)).collect()
+    let restored = a.restores.iter().map(restored);
+    let told = a.faults.iter().map(fault).chain(felt).chain(restored).chain(writes);
+    told.chain(super::trade::sentence(a)).map(|s| words::clean(&s)).collect()
+}
+
+/// Of a workload's places the one that was down longest speaks for all; tables have each.
+fn is_worst(a: &Analysis, w: &WorkloadResult) -> bool {
+    let rank = |w: &WorkloadResult| {
+        let took = w.recoveries.iter().map(|r| r.sustained.map_or(i64::MAX, |i| i.high)).max();
+        (took, w.downtime.high)
+    };
+    let worst = places(a, w).fold(None, |worst: Option<&WorkloadResult>, other| match worst {
+        Some(so_far) if rank(so_far) >= rank(other) => Some(so_far),
+        _ => Some(other),
+    });
+    worst.is_none_or(|worst| worst.name == w.name)
+}
+
+/// All places of the workload that this one is a place of, in order; itself if it has none.
+fn places<'a>(a: &'a Analysis, w: &'a WorkloadResult) -> impl Iterator<Item = &'a WorkloadResult> {
+    let whole = |w: &WorkloadResult| {
+        let seal = a.run.workloads.iter().find(|seal| seal.name == w.name)?;
+        (seal.vantage.is_some() || seal.site.is_some()).then(|| seal.whole().clone())
+    };
+    let own = whole(w);
+    a.workloads.iter().filter(move |other| own.is_some() && whole(other) == own)
+}
+
+/// `page at oslo (the worst of 3 places)`
+fn clients(a: &Analysis, w: &WorkloadResult) -> String {
+    match places(a, w).count() {
+        0 | 1 => w.name.to_string(),
+        n => format!("{} (the worst of {n} places)", w.name),
+    }
 }
 
 fn fault(f: &FaultResult) -> String {
@@ -51,11 +84,13 @@ fn felt(a: &Analysis, w: &WorkloadResult, r: &Recovery) -> String {
     match (r.perceived, r.sustained) {
         (Some(gap), Some(back)) => format!(
             "Clients of {} could not work for {}{flaps}; service was sustained {} after {after}{by}.",
-            w.name,
+            clients(a, w),
             words::about(gap),
             words::about(back)
         ),
-        (None, Some(back)) => format!("Service of {} was sustained {} after {after}{by}.", w.name, words::about(back)),
+        (None, Some(back)) => {
+            format!("Service of {} was sustained {} after {after}{by}.", clients(a, w), words::about(back))
+        }
         (_, None) => match r.at_least {
             Some(least) => {
                 format!("Service of {} was not sustained within {} of {after}.", w.name, words::at_least(least))
@@ -122,6 +157,20 @@ fn writes(w: &WorkloadResult, l: &LedgerResult) -> String {
     .chain((l.stale > 0).then(|| format!("{} that read stale data", words::plural(l.stale, "read"))))
     .collect();
     if odd.is_empty() { format!("{loss}.") } else { format!("{loss}. Besides: {}.", odd.join(", ")) }
+}
+
+/// How long a restore took, and which part of it most.
+fn restored(r: &RestoreResult) -> String {
+    if let Some(error) = &r.error {
+        return format!("{} was not restored: {error}.", capital(&r.name));
+    }
+    let all = words::duration(r.took());
+    let most = r.parts.iter().max_by_key(|part| part.took);
+    let most = most.map_or_else(String::new, |part| {
+        format!(", most of it to {} ({})", part.part.word(), words::duration(part.took))
+    });
+    let says = r.claimed.map_or_else(String::new, |loss| format!("; by its own word {} are lost", words::about(loss)));
+    format!("{} took {all} to restore{most}{says}.", capital(&r.name))
 }
 
 fn capital(text: &str) -> String {

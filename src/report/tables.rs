@@ -44,7 +44,8 @@ pub struct Cell {
 }
 
 impl Cell {
-    pub(super) fn toned(text: impl Into<String>, tone: Tone) -> Self {
+    /// A text with a tone.
+    pub fn toned(text: impl Into<String>, tone: Tone) -> Self {
         Self { text: words::clean(&text.into()), tone }
     }
 }
@@ -78,7 +79,9 @@ pub struct Table {
 }
 
 impl Table {
-    pub(super) fn new(title: &'static str, columns: &[(&str, Align)], rows: Vec<Vec<Cell>>) -> Self {
+    /// A table with these columns; rows are as long as there are columns.
+    #[must_use]
+    pub fn new(title: &'static str, columns: &[(&str, Align)], rows: Vec<Vec<Cell>>) -> Self {
         let (head, align) = columns.iter().map(|(name, align)| (words::clean(name), *align)).unzip();
         Self { title, head, align, rows }
     }
@@ -101,6 +104,48 @@ impl Table {
             .collect();
         let align = std::iter::once(Align::Left).chain(self.rows.iter().map(|_| Align::Right)).collect();
         Self { title: self.title, head, align, rows }
+    }
+
+    /// Only the first columns between the ones that name a row and the last.
+    #[must_use]
+    pub fn columns(&self, most: usize) -> Self {
+        let last = self.head.len().saturating_sub(1);
+        let kept: Vec<usize> = (0..self.head.len()).filter(|i| *i <= most || *i == last).collect();
+        self.only(&kept)
+    }
+
+    fn only(&self, columns: &[usize]) -> Self {
+        let row = |row: &Vec<Cell>| columns.iter().filter_map(|i| row.get(*i).cloned()).collect();
+        Self {
+            title: self.title,
+            head: columns.iter().map(|i| self.head[*i].clone()).collect(),
+            align: columns.iter().map(|i| self.align[*i]).collect(),
+            rows: self.rows.iter().map(row).collect(),
+        }
+    }
+
+    /// In parts that fit, one below the other; the columns that name a row stand in each of them.
+    #[must_use]
+    pub fn parts(&self, fits: impl Fn(&Self) -> bool) -> Vec<Self> {
+        let keys: Vec<usize> = (0..self.names()).collect();
+        let mut parts: Vec<Vec<usize>> = Vec::new();
+        for column in keys.len()..self.head.len() {
+            let wider = parts.last().map(|part| [part.as_slice(), &[column]].concat());
+            match (wider.filter(|wider| fits(&self.only(wider))), parts.last_mut()) {
+                (Some(wider), Some(last)) => *last = wider,
+                _ => parts.push([keys.as_slice(), &[column]].concat()),
+            }
+        }
+        if parts.is_empty() { vec![self.clone()] } else { parts.iter().map(|part| self.only(part)).collect() }
+    }
+
+    /// How many columns name a row: the first, and the one after it if the first does not tell rows apart.
+    fn names(&self) -> usize {
+        let first: std::collections::BTreeSet<&str> =
+            self.rows.iter().filter_map(|row| row.first()).map(|cell| cell.text.as_str()).collect();
+        let told_apart = first.len() == self.rows.len();
+        let words = self.align.get(1) == Some(&Align::Left);
+        (if told_apart || !words { 1 } else { 2 }).min(self.head.len())
     }
 }
 
@@ -126,7 +171,7 @@ pub fn objectives(a: &Analysis) -> Table {
 /// `RTO of orders`, and after which fault where there were several.
 #[must_use]
 pub fn objective(a: &Analysis, o: &ObjectiveResult) -> String {
-    let name = format!("{} of {}", words::objective(o.objective.kind), o.objective.workload);
+    let name = words::objective_of(o.objective.kind, &o.objective.workload);
     match &o.fault {
         Some(fault) if a.faults.len() > 1 => format!("{name} after {fault}"),
         _ => name,
@@ -458,6 +503,25 @@ fn step(s: &StepResult) -> Vec<Cell> {
     ]
 }
 
+/// What reviews of earlier runs asked for and nobody had done when this run began.
+#[must_use]
+pub fn actions(a: &Analysis) -> Table {
+    let open = a.run.lineage.iter().flat_map(|lineage| &lineage.actions);
+    let rows = open.map(|action| {
+        let late = action.due.is_some_and(|due| due < a.started.date_naive());
+        let due = action.due.map_or_else(|| UNKNOWN.to_owned(), |due| due.to_string());
+        let due = if late { Cell::toned(format!("✗ {due}, past"), Tone::Bad) } else { due.into() };
+        vec![
+            format!("{}#{}", action.run, action.number).into(),
+            action.text.as_str().into(),
+            action.owner.as_str().into(),
+            due,
+        ]
+    });
+    let columns = [("action", Left), ("what is to be done", Left), ("by whom", Left), ("by when", Left)];
+    Table::new("Open actions of earlier runs", &columns, rows.collect())
+}
+
 /// Every outage of every workload.
 #[must_use]
 pub fn outages(a: &Analysis) -> Table {
@@ -543,6 +607,19 @@ pub fn joined(spans: impl Iterator<Item = (i64, i64)>, gap: i64) -> Vec<(i64, i6
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wide_table_comes_in_parts_that_name_their_rows() {
+        let columns = [("workload", Left), ("fault", Left), ("a", Right), ("b", Right), ("c", Right), ("by", Left)];
+        let row = || vec!["w".into(), "f".into(), "1".into(), "2".into(), "3".into(), "us".into()];
+        let table = Table::new("T", &columns, vec![row(), row()]);
+        let heads = |most: usize| {
+            table.parts(|part| part.head.len() <= most).iter().map(|part| part.head.join(" ")).collect::<Vec<_>>()
+        };
+        assert_eq!(heads(4), ["workload fault a b", "workload fault c by"]);
+        assert_eq!(heads(6), ["workload fault a b c by"]);
+        assert_eq!(heads(1).len(), 4, "what fits nowhere has a part of its own");
+    }
 
     #[test]
     fn time_that_two_stalls_share_counts_once() {

@@ -56,15 +56,18 @@ pub fn terminal(a: &Analysis, view: View<'_>) -> String {
     let mut out = heading(a, &view);
     let shown = [
         tables::objectives(a),
+        super::trade::side_by_side(a),
         tables::recovery(a),
         tables::workloads(a),
         tables::ledger(a, Classes::Seen),
         tables::losses(a),
         super::data::sites(a),
         super::data::fingerprints(a),
+        super::data::restores(a),
         tables::faults(a),
         tables::steps(a),
         tables::stalls(a),
+        tables::actions(a),
     ];
     for table in shown.iter().filter(|t| !t.is_empty()) {
         out.push('\n');
@@ -103,7 +106,8 @@ fn badge(h: &words::Headline, style: Style) -> String {
 }
 
 /// As it is if it fits, turned if only that fits, else wrapped.
-pub(super) fn section(table: &Table, view: &View<'_>) -> String {
+#[must_use]
+pub fn section(table: &Table, view: &View<'_>) -> String {
     let title = view.style.paint(table.title, Tone::Plain);
     let drawn = draw(table, view, None);
     if !too_wide(&drawn, view) {
@@ -115,10 +119,29 @@ pub(super) fn section(table: &Table, view: &View<'_>) -> String {
     let few = table.rows.len() <= 4 || least(&turned) <= view.width;
     let drawn = draw(&turned, view, None);
     if many && (few || !too_wide(&drawn, view)) {
-        let drawn = if too_wide(&drawn, view) { draw(&turned, view, Some(view.width)) } else { drawn };
+        if too_wide(&drawn, view) {
+            return format!("{title}\n{}\n", wrapped(&turned, view));
+        }
         return format!("{title}\n{drawn}\n");
     }
-    format!("{title}\n{}\n", draw(table, view, Some(view.width)))
+    format!("{title}\n{}\n", wrapped(table, view))
+}
+
+/// Figures in narrow columns are hard to read; one table below the other is not.
+fn wrapped(table: &Table, view: &View<'_>) -> String {
+    if !figures(table) {
+        return draw(table, view, Some(view.width));
+    }
+    let parts = table.parts(|part| !too_wide(&draw(part, view, None), view));
+    parts.iter().map(|part| draw(part, view, Some(view.width))).collect::<Vec<_>>().join("\n")
+}
+
+/// Does a table hold figures under short names? A sentence may stand in place of one that is not known.
+fn figures(table: &Table) -> bool {
+    let words = |row: &Vec<Cell>| {
+        row.iter().zip(&table.align).all(|(cell, align)| *align == Align::Right || cell.text.chars().count() <= 28)
+    };
+    table.head.len() > 3 && table.rows.iter().all(words)
 }
 
 /// The width that a table needs to keep its words whole: the longest word of each column, and what is around it.

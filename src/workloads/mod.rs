@@ -2,7 +2,7 @@
 //! A spec says what; `adapters` opens the client; `exec::sampler` drives it on an open-loop schedule.
 
 use crate::faults::KindInfo;
-use crate::model::{CommandSpec, Dur, Rate, Size, Template};
+use crate::model::{CommandSpec, Dur, FileLayout, Fsync, Rate, Size, Template};
 use crate::probes::HttpExpect;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,8 @@ fn five() -> u32 {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
-    /// A target of kind `kv` or `postgres`; needed unless `write: each`.
+    /// A target of kind `kv`, `postgres`, `mysql`, `redis`, `etcd`, `couchdb`, `mongodb`,
+    /// `rabbitmq`, `s3`, `elasticsearch` or `directory`; needed unless `write: each`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub target: String,
     /// Writes a second, of all writers together.
@@ -68,9 +69,23 @@ pub struct Ledger {
     /// A write is given up after this; 5s if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Dur>,
-    /// The table, for SQL; `blackstart_ledger` if not given.
+    /// The table, for SQL, what its keys or collections begin with, for Redis, etcd, CouchDB, MongoDB, S3 and
+    /// Elasticsearch, its queues, for RabbitMQ, or the folder in a directory; `blackstart_ledger` if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
+    /// For Redis: how many replicas must confirm a write (`WAIT`); one that fewer confirm is acknowledged by the primary
+    /// alone. None if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<WaitSpec>,
+    /// For a directory: when a record counts as written; `each` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fsync: Option<Fsync>,
+    /// For a directory: how records stand in files; `segments` if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<FileLayout>,
+    /// For RabbitMQ: the queue that the records go to; a quorum queue and persistent messages if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueSpec>,
     /// How its client behaves; `pooled` if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientSpec>,
@@ -102,11 +117,71 @@ impl WriteAt {
     }
 }
 
+/// What a ledger's client waits for after each write.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WaitSpec {
+    /// So many replicas have it.
+    pub replicas: u32,
+    /// It waits at most so long; must be shorter than the write's own time-out.
+    pub timeout: Dur,
+}
+
+/// A ledger's queue, as it is declared, and how records are delivered to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueueSpec {
+    /// `quorum` is replicated, `classic` is not; quorum if not given.
+    #[serde(default, rename = "type")]
+    pub kind: QueueKind,
+    /// Do records survive a restart of their node? `persistent` if not given; `transient` makes no difference in a quorum queue.
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// The queue's other arguments, like `x-max-length`; none if not given.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<String, QueueArgument>,
+}
+
+/// A type of queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueKind {
+    /// Replicated by Raft.
+    #[default]
+    Quorum,
+    /// On one node.
+    Classic,
+}
+
+/// How messages are delivered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// They are written to disk.
+    #[default]
+    Persistent,
+    /// They may be kept in memory only.
+    Transient,
+}
+
+/// A value of a queue's argument.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum QueueArgument {
+    /// Yes or no.
+    Flag(bool),
+    /// A whole number.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
 /// A replica or site of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerSite {
-    /// A target of kind `kv` or `postgres`: this site itself, not what stands in front of it.
+    /// A target of kind `kv`, `postgres`, `mysql`, `redis`, `etcd`, `couchdb`, `mongodb`,
+    /// `rabbitmq`, `s3`, `elasticsearch` or `directory`: this site itself, not what stands in front of it.
     pub target: String,
 }
 

@@ -31,6 +31,7 @@ fn a_drill_that_meets_its_objectives_passes_and_can_be_analysed_again() {
         "report.html",
         "report.md",
         "junit.xml",
+        "metrics.txt",
     ] {
         assert!(dir.join(file).is_file(), "no {file}");
     }
@@ -43,6 +44,10 @@ fn a_drill_that_meets_its_objectives_passes_and_can_be_analysed_again() {
     std::fs::write(&page, std::fs::read_to_string(&page).unwrap().replace("PASSED", "PERFECT")).unwrap();
     let differs = place.run(&["analyze", dir.to_str().unwrap()]).code(1);
     assert!(differs.out.contains("NOT what the record says: report.html"), "{}", differs.out);
+    let refused = place.run(&["analyze", dir.to_str().unwrap(), "--rewrite"]).code(64);
+    assert!(refused.err.contains("is sealed"), "{}", refused.err);
+    // One that is not sealed.
+    std::fs::remove_file(dir.join("SHA256SUMS")).unwrap();
     place.run(&["analyze", dir.to_str().unwrap(), "--rewrite"]).code(1);
     place.run(&["analyze", dir.to_str().unwrap()]).code(0);
     place.nothing_left(18_000);

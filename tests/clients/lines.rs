@@ -87,7 +87,7 @@ async fn site(protocols: &[&[u8]]) -> Site {
 impl Site {
     fn line(&self, version: HttpVersion) -> Line {
         let ca = Some(self.ca.path().display().to_string());
-        Line { version, ca, server_name: Some("drill.test".to_owned()), resolver: None }
+        Line { version, ca, server_name: Some("drill.test".to_owned()), resolver: None, identity: None }
     }
 
     fn url(&self, path: &str) -> String {

@@ -64,6 +64,8 @@ const IO: &str = "  data: {directory: {path: ./data}}\nOUTAGE:\n  - {id: fault, 
      operations: [fsync], delay: 20ms}}, deadline: 5m}\n";
 const SERVICE: &str = "  web: {service: {pidfile: pid, start: {command: [./start.sh]}, patience: 300ms}}\nOUTAGE:\n  - \
      {id: fault, inject: {service_stop: {target: web}}, deadline: 5m}\n";
+const POSTMASTER: &str = "  - {id: fault, inject: {postgres_stop: {target: victim, mode: smart, back: {command: \
+     [./start.sh]}}}, deadline: 5m}\n";
 const FILES: &str = "  - {id: fault, inject: {descriptor_pressure: {target: victim, files: 64}}, deadline: 5m}\n";
 const CPU: &str = "  here: {host: {}}\nOUTAGE:\n  - {id: fault, inject: {cpu_pressure: {target: here, workers: 1, load: 5%}}, \
      deadline: 5m}\n";
@@ -103,6 +105,7 @@ families! {
         (!same).then(|| "the certificate or its key is not what it was".to_owned())
     };
     service_stop: SERVICE, Place::victim, not_running;
+    postgres_stop: POSTMASTER, postmaster, not_running;
     descriptor_pressure: FILES, Place::victim, |place| {
         let limit = place.process("pid").map(|who| place.world.processes.file_limit(&who).unwrap());
         limit.filter(|limit| limit.soft == 64).map(|limit| format!("{limit:?}"))
@@ -128,6 +131,16 @@ families! {
     disk_io: IO, file, covered;
     /// Two faults on the same target, healed newest first.
     two_faults: TWO, Place::victim, not_running;
+}
+
+/// The victim as a postmaster, as far as its file goes. A shell without job control makes it deaf for INT and QUIT.
+fn postmaster(place: &Place) {
+    place.script(
+        "start.sh",
+        "sleep 3600 >/dev/null 2>&1 </dev/null & echo $! > pid\n\
+         printf '%s\\n%s\\n0\\n0\\n\\n\\n0\\nready\\n' \"$(cat pid)\" \"$PWD\" > postmaster.pid",
+    );
+    assert_eq!(place.sh("sh start.sh").code, 0);
 }
 
 fn two_victims(place: &Place) {

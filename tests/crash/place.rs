@@ -225,6 +225,10 @@ impl Drop for Place {
         let left = pids.filter_map(|file| self.process(&file.file_name().to_string_lossy()));
         for who in left.chain(guardian) {
             drop(self.world.processes.signal(&who, "KILL"));
+            // libfaketime leaves these behind when its process is killed.
+            for left in ["faketime_shm_", "sem.faketime_sem_"] {
+                drop(std::fs::remove_file(format!("/dev/shm/{left}{}", who.pid)));
+            }
         }
     }
 }

@@ -120,7 +120,10 @@ impl Bench {
         stop: StopSignal,
     ) -> Ran {
         let plan = self.plan(text);
-        let finished = exec::run(&plan, &World::system(), &options, observer, stop).await;
+        // Directories are looked at by processes of the program, which a test is not.
+        let program = World::system_with(Some(env!("CARGO_BIN_EXE_blackstart").into()));
+        let world = World { data: program.data, systems: program.systems, ..World::system() };
+        let finished = exec::run(&plan, &world, &options, observer, stop).await;
         let events = finished.dir.as_deref().map(|dir| self.events(dir)).unwrap_or_default();
         Ran { finished, events }
     }

@@ -158,6 +158,26 @@ async fn a_helper_that_was_killed_leaves_nothing_that_a_heal_does_not_clear() {
     assert_eq!(place.residue().await, []);
 }
 
+/// Whoever looks into a mount whose process stands still waits as long as that does, and cannot even be killed.
+#[tokio::test]
+async fn a_mount_that_never_answers_is_said_and_not_waited_for() {
+    let (place, data) = with_data();
+    let fault = injected(&place, disturb(json!({"delay": "50ms"}))).await;
+    let signal = |name: &str| {
+        for helper in place.world.helpers.find(&place.owner()).unwrap() {
+            place.world.processes.signal(&helper, name).unwrap();
+        }
+    };
+    signal("STOP");
+    let search = blackstart::faults::residue(&place.world).await;
+    signal("CONT");
+    let data = data.display().to_string();
+    let said = search.unseen.iter().any(|unseen| unseen.error.to_string().contains(&data));
+    assert!(said, "{:?}", search.unseen);
+    heals(&place, &fault).await;
+    assert_eq!(place.residue().await, []);
+}
+
 #[tokio::test]
 async fn who_waits_goes_on_at_once_and_an_open_file_is_not_lost() {
     let (place, data) = with_data();

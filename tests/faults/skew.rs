@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 
 fn file(name: &str, path: &Path) -> Result<PinnedTarget, String> {
     let fields = BTreeMap::from([("path".to_owned(), path.display().to_string())]);
-    Ok(PinnedTarget { name: name.into(), kind: "file".into(), processes: Vec::new(), fields })
+    Ok(PinnedTarget { name: name.into(), kind: "file".into(), fields, ..Default::default() })
 }
 
 /// A certificate and a key that only their owner may read.
@@ -80,6 +80,10 @@ impl Drop for Faked {
     fn drop(&mut self) {
         drop(self.0.kill());
         drop(self.0.wait());
+        // libfaketime leaves these behind when its process is killed.
+        for left in ["faketime_shm_", "sem.faketime_sem_"] {
+            drop(std::fs::remove_file(format!("/dev/shm/{left}{}", self.0.id())));
+        }
     }
 }
 

@@ -13,7 +13,10 @@ impl Folder {
         let (name, exclude) = ("data".to_owned(), vec!["9?".to_owned()]);
         let (times, owners) = (Counts::No, Counts::No);
         let asked = Store::Directory(Directory { name, path: self.0.path().join("data"), exclude, times, owners });
-        World::system().data.fingerprint(&asked, Duration::from_secs(60)).await
+        World::system_with(Some(env!("CARGO_BIN_EXE_blackstart").into()))
+            .data
+            .fingerprint(&asked, Duration::from_secs(60))
+            .await
     }
 }
 

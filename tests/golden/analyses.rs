@@ -3,11 +3,17 @@
 use crate::pieces::{MS, S, at, counts, ledger, ms, pass_with_loss, reason, workload};
 use blackstart::analysis::{
     Analysis, At, AtSite, Attribution, Class, FaultLoss, FaultResult, FingerprintResult, LedgerResult, Mark, OpCounts,
-    Outage, PartResult, Reason, Recovery, SiteResult, SitesResult, StallResult, WorkloadResult,
+    Outage, PartResult, PartTime, Percentiles, Reason, Recovery, RestoreResult, SiteResult, SitesResult, StallResult,
+    WorkloadResult,
 };
-use blackstart::event::{StallCause, StepOutcome};
-use blackstart::model::{Change, Expectation, FaultId, Interval, Named, NamedChange, RunState, Verdict, WorkloadName};
-use chrono::TimeDelta;
+use blackstart::event::{
+    ChainSeal, EarlierFigure, EarlierRun, Lineage, OpenAction, Previous, StallCause, StepOutcome, Subject,
+};
+use blackstart::model::{
+    Change, Expectation, Exposure, FaultId, Interval, Named, NamedChange, ObjectiveKind, RestoreClaim, RestorePart,
+    RunId, RunState, Verdict, WorkloadName,
+};
+use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone, Utc};
 
 /// Every variant with its name, its exit code, and what it shows.
 pub fn all() -> Vec<(&'static str, u8, Analysis)> {
@@ -22,6 +28,9 @@ pub fn all() -> Vec<(&'static str, u8, Analysis)> {
         ("not-run", 69, not_run()),
         ("failback", 1, failback()),
         ("hostile", 1, hostile()),
+        ("side-by-side", 0, side_by_side()),
+        ("in-a-chain", 0, in_a_chain()),
+        ("sealed", 0, crate::sealed::sealed()),
     ]
 }
 
@@ -71,6 +80,7 @@ pub fn fail() -> Analysis {
     ];
     a.sites = sites();
     a.fingerprints = fingerprints();
+    a.restores = restores();
     a.reasons = vec![
         reason(Verdict::Fail, "RTO of orders missed: 21.550 ± 0.015 s, target 15 s", 11),
         reason(Verdict::Fail, "RPO of orders missed: 136 acknowledged writes lost, target 10 writes", 12),
@@ -78,6 +88,52 @@ pub fn fail() -> Analysis {
         reason(Verdict::Inconclusive, "RTO of page-fresh not decided: 21.66 s with target 21.66 s", 13),
     ];
     a
+}
+
+/// One went well, one was given up.
+fn restores() -> Vec<RestoreResult> {
+    let part = |part, took: i64, bytes| PartTime { part, took: took * MS, bytes };
+    let at = |seconds: i64| DateTime::from_timestamp(1_795_262_000 + seconds, 0);
+    let exposure = Exposure {
+        worst: Interval { low: 0, best: 61 * S, high: 62 * S },
+        points: 1_204,
+        holes: 0,
+        from: at(-86_400).unwrap_or_default(),
+        to: at(0).unwrap_or_default(),
+    };
+    let claim = RestoreClaim {
+        backup: "20261120-020000F_20261121-020000I".to_owned(),
+        taken: at(-3_600),
+        recovered_to: at(-2),
+        position: Some("0/1C00000".to_owned()),
+        exposure: Some(Ok(exposure)),
+    };
+    let whole = RestoreResult {
+        step: "restored".into(),
+        name: "the newest backup and all archived WAL".to_owned(),
+        kind: "pgbackrest".to_owned(),
+        parts: vec![
+            part(RestorePart::Locate, 212, None),
+            part(RestorePart::Fetch, 612_300, Some(34_500_000_000)),
+            part(RestorePart::Start, 1_100, None),
+            part(RestorePart::Replay, 95_700, Some(8_388_568)),
+            part(RestorePart::Ready, 0, None),
+            part(RestorePart::Verify, 84, None),
+        ],
+        claim,
+        claimed: Some(ms(2_000, 2_050, 2_100)),
+        error: None,
+    };
+    let given_up = RestoreResult {
+        step: "dumped".into(),
+        name: "the newest dump".to_owned(),
+        kind: "pg_restore".to_owned(),
+        parts: vec![part(RestorePart::Locate, 31, None)],
+        claim: RestoreClaim { exposure: Some(Err("there is one dump only".to_owned())), ..RestoreClaim::default() },
+        claimed: None,
+        error: Some("`restored` has 3 tables: a dump goes into an empty database".to_owned()),
+    };
+    vec![whole, given_up]
 }
 
 /// One site lacks records at the end, one could not be read.
@@ -321,6 +377,71 @@ pub fn aborted() -> Analysis {
     a
 }
 
+/// Two ledgers under the same outage, one of which waited for a standby; and somebody had to notice.
+pub fn side_by_side() -> Analysis {
+    let mut a = pass_with_loss();
+    let mut waiting = WorkloadResult { name: "orders-waiting".into(), ..a.workloads[0].clone() };
+    waiting.latency_before = waiting.latency_before.map(|p| Percentiles { p50: p.p50 * 3, p99: p.p99 * 2, ..p });
+    waiting.ledger = Some(LedgerResult { acked: 19_207, kept: Some(19_207), ..ledger(0) });
+    a.workloads.insert(1, waiting);
+    let mut seal = a.run.workloads[0].clone();
+    seal.name = "orders-waiting".into();
+    a.run.workloads.insert(1, seal);
+    let mut noticed = a.objectives[0].clone();
+    (noticed.objective.kind, noticed.objective.workload) = (ObjectiveKind::Detect, WorkloadName::from(""));
+    (noticed.objective.target, noticed.actual) = (30 * S, Some(ms(12_050, 12_300, 12_550)));
+    noticed.why = "met with 17.4 s to spare".to_owned();
+    a.objectives.push(noticed);
+    a
+}
+
+/// A run that knows of others: chained, to be signed, with what was under test, earlier runs and what they left to do.
+pub fn in_a_chain() -> Analysis {
+    let mut a = pass_with_loss();
+    let earlier = |n: u32, verdict, best: Option<f64>| EarlierRun {
+        run: format!("2026{:02}20-120000-aaaa", 6 + n).as_str().into(),
+        started: Utc.with_ymd_and_hms(2026, 6 + n, 20, 12, 0, 0).unwrap(),
+        state: RunState::Ended,
+        verdict,
+        comparable: n > 1,
+        figures: vec![EarlierFigure {
+            objective: "rto".to_owned(),
+            workload: "orders".to_owned(),
+            fault: "leader_dies".to_owned(),
+            basis: "fault".to_owned(),
+            low: best.map(|best| best - 0.02),
+            best,
+            high: best.map(|best| best + 0.03),
+            target: 30.0,
+        }],
+    };
+    let previous = Previous { run: "20261020-120000-aaaa".into(), manifest: Some("c0ffee".repeat(10) + "c0ff") };
+    let subject = |name: &str, digest: &str| Subject { name: name.to_owned(), digest: digest.to_owned() };
+    a.run.lineage = Some(Box::new(Lineage {
+        chain: Some(ChainSeal { counter: 5, previous: Some(previous) }),
+        signer: Some("SHA256:kYlW0wXJ1kGq9uEJ0Y7Dq7tVg4mXcB5s1zR8nPq2hTo".to_owned()),
+        subjects: vec![
+            subject("registry.example.com/orders", &format!("sha256:{}", "ab".repeat(32))),
+            subject("", "gitCommit:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"),
+        ],
+        earlier: vec![
+            earlier(1, Verdict::Pass, Some(24.5)),
+            earlier(2, Verdict::Inconclusive, None),
+            earlier(3, Verdict::Fail, Some(31.25)),
+            earlier(4, Verdict::Pass, Some(22.0)),
+        ],
+        actions: vec![OpenAction {
+            run: "20260920-120000-aaaa".into(),
+            number: 2,
+            text: "alert on-call when `pg2` lags more than 1 s".to_owned(),
+            owner: "mira".to_owned(),
+            due: NaiveDate::from_ymd_opt(2026, 12, 1),
+        }],
+        chain_name: "patroni-leader-loss@staging@runner-3".to_owned(),
+    }));
+    a
+}
+
 /// Only visits, nothing written.
 pub fn no_ledger() -> Analysis {
     let mut a = pass_with_loss();
@@ -376,5 +497,48 @@ pub fn hostile() -> Analysis {
     a.workloads[2].operations.due = u64::MAX;
     a.workloads[3].downtime = Interval { low: 0, best: i64::MAX / 2, high: i64::MAX };
     a.objectives[0].actual = Some(Interval { low: 0, best: i64::MAX / 2, high: i64::MAX });
+    a.run.lineage = Some(Box::new(hostile_lineage(&a, NASTY)));
+    a.run.metadata.extend(["owner", "why", "participants", "controls", "every", "scope", "approver"].map(|key| {
+        let value = if key == "controls" { format!("soc2/{NASTY}") } else { NASTY.to_owned() };
+        (key.to_owned(), vec![value])
+    }));
+    for restore in &mut a.restores {
+        restore.name = NASTY.to_owned();
+        restore.claim.backup = NASTY.to_owned();
+    }
+    a.run.host.trigger = NASTY.to_owned();
+    a.run.waivers.push(NASTY.to_owned());
     a
+}
+
+fn hostile_lineage(a: &Analysis, nasty: &str) -> Lineage {
+    let run = RunId(nasty.to_owned());
+    let figure = EarlierFigure {
+        objective: "rto".to_owned(),
+        workload: "orders".to_owned(),
+        fault: String::new(),
+        basis: "fault".to_owned(),
+        low: Some(f64::MIN),
+        best: Some(f64::NAN),
+        high: Some(f64::INFINITY),
+        target: f64::NEG_INFINITY,
+    };
+    let earlier = EarlierRun {
+        run: run.clone(),
+        started: a.started,
+        state: RunState::Dirty,
+        verdict: Verdict::Fail,
+        comparable: false,
+        figures: vec![figure],
+    };
+    let text = nasty.to_owned();
+    let action = OpenAction { run: run.clone(), number: u32::MAX, text: text.clone(), owner: text.clone(), due: None };
+    Lineage {
+        chain: Some(ChainSeal { counter: u64::MAX, previous: Some(Previous { run, manifest: Some(text.clone()) }) }),
+        chain_name: text.clone(),
+        signer: Some(text.clone()),
+        subjects: vec![Subject { name: text.clone(), digest: text }],
+        earlier: vec![earlier],
+        actions: vec![action],
+    }
 }

@@ -122,6 +122,7 @@ fn started() -> RunStarted {
             cores: 2,
             trigger: "mira@runner-3".to_owned(),
         },
+        lineage: None,
     }
 }
 
@@ -253,6 +254,7 @@ pub fn workload(name: &str, kind: &str, rate: u32, outage: Option<(i64, i64)>, p
         operations: counts(due, bad * 2 / 3, bad - bad * 2 / 3, 0),
         reads: None,
         latency: percentiles(p50),
+        latency_before: percentiles(p50 * 4 / 5),
         lateness: Some(Percentiles { p50: 43_000, p95: 71_000, p99: 210_000, max: 3 * MS }),
         recoveries: vec![Recovery {
             fault: FaultId::from("leader_dies"),
@@ -427,6 +429,7 @@ pub fn pass_with_loss() -> Analysis {
         stalls: Vec::new(),
         sites: Vec::new(),
         fingerprints: Vec::new(),
+        restores: Vec::new(),
         notes: vec!["replication lag at the fault was 41 kB; the expected loss was at most 150 writes".to_owned()],
         journal_head: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
         journal_lines: 418,

@@ -310,3 +310,47 @@ async fn tls_is_spoken_and_verified_as_the_url_asks() {
     let refused = Databases.scalar(&other_name, "select 1", &[], LIMIT).await.unwrap_err();
     assert!(matches!(refused, AdapterError::Unreachable(_)), "{refused:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_ledger_may_not_do_is_said_and_somebody_elses_table_is_left_alone() {
+    let pair = Pair::up(15400, &[]);
+    let refusal = async |url: &str, table: &str| {
+        let opened = open_ledger(&Clock::System, url, table, &settings("run-1")).unwrap();
+        match opened.store.unwrap().prepare().await {
+            Err(AdapterError::Refused(why) | AdapterError::Unreachable(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    let port = |node: u16| 15400 + 20 + node;
+    pair.psql(1, "postgres", "create role guest login password 'word'");
+    let guest = format!("postgresql://guest:word@127.0.0.1:{}/app", port(1));
+    // No right to make it; then somebody makes it, and gives no right to use it; then he does.
+    let why = refusal(&guest, "blackstart_ledger").await;
+    assert!(why.contains("42501") && why.contains("GRANT CREATE ON SCHEMA public TO guest"), "{why}");
+    assert_eq!(
+        Ledger::open(&guest, &settings("run-1")).write(0, 0).await,
+        Outcome::Fail,
+        "a table that is not there: nothing was sent"
+    );
+    Ledger::open(&pair.url(1), &settings("run-0")).store.prepare().await.unwrap();
+    let why = refusal(&guest, "blackstart_ledger").await;
+    assert!(why.contains("GRANT SELECT, INSERT, DELETE ON \"blackstart_ledger\" TO guest"), "{why}");
+    pair.psql(1, "app", "grant select, insert, delete on blackstart_ledger to guest");
+    pair.psql(1, "app", "grant usage on sequence blackstart_ledger_pos_seq to guest");
+    let ledger = Ledger::open(&guest, &settings("run-1"));
+    ledger.store.prepare().await.unwrap();
+    assert_eq!((ledger.write(0, 0).await, ledger.rows().await.len()), (Outcome::Ok, 1));
+    // Somebody else's table, which happens to have such a column.
+    pair.psql(1, "app", "create table trips (run text, km int); insert into trips values ('monday', 7)");
+    pair.psql(1, "app", "grant all on trips to app");
+    let why = refusal(&pair.url(1), "trips").await;
+    assert!(why.contains("somebody else's table") && why.contains("run text, km integer"), "{why}");
+    assert_eq!(pair.psql(1, "app", "select count(*) from trips"), "1");
+    assert!(refusal(&pair.url(2), "blackstart_ledger").await.contains("25006"), "a standby");
+    // Wrong password, no such database, nobody there; no password in what is said.
+    let why = refusal(&guest.replace("word@", "guess@"), "blackstart_ledger").await;
+    assert!(why.contains("28P01") && !why.contains("guess"), "{why}");
+    assert!(refusal(&format!("{}/nothing", guest.trim_end_matches("/app")), "x").await.contains("3D000"));
+    let nobody = format!("postgresql://guest:word@127.0.0.1:{}/app", port(1) + 8);
+    assert!(refusal(&nobody, "x").await.contains("Connection refused"));
+}

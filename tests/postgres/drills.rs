@@ -15,34 +15,53 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A drill that ran, with its staging still up: the playbook's own `down` is replaced, so that the database can be asked.
-struct Ran {
-    exit: Option<i32>,
-    said: String,
-    report: Value,
-    folder: PathBuf,
+pub struct Ran {
+    pub exit: Option<i32>,
+    pub said: String,
+    pub report: Value,
+    pub folder: PathBuf,
     staging: &'static str,
-    dir: PathBuf,
+    pub dir: PathBuf,
     base: u16,
     _temporary: TempDir,
-    _lock: Flock<File>,
+    /// None if the staging is not this drill's alone: then nobody takes it down here.
+    lock: Option<Flock<File>>,
 }
 
 fn drill(name: &str, staging: &'static str, base: u16) -> Ran {
+    changed_drill(name, staging, base, &|text| text)
+}
+
+/// The drill with its text changed.
+pub fn changed_drill(name: &str, staging: &'static str, base: u16, change: &dyn Fn(String) -> String) -> Ran {
     let lock = one_at_a_time();
+    let mut ran = shared_drill(name, staging, base, change);
+    if ran.exit == Some(2) {
+        // Not decided: the machine was too busy to measure. Whatever the second run says, stands.
+        println!("{name} was not decided and is run once more: {:#}", ran.report["run"]["reasons"]);
+        output(&mut ran.script("down.sh"));
+        ran = shared_drill(name, staging, base, change);
+    }
+    ran.lock = Some(lock);
+    ran
+}
+
+/// The same in a staging that others use before and after: it is not taken down, and whoever calls this holds the lock.
+pub fn shared_drill(name: &str, staging: &'static str, base: u16, change: &dyn Fn(String) -> String) -> Ran {
     let temporary = tempfile::Builder::new().prefix("blackstart-test-drill-").tempdir().unwrap();
     let dir = ground().join(format!("blackstart-test-{staging}-{base}"));
-    let playbook = without_down(name, temporary.path());
+    let playbook = without_down(name, temporary.path(), change);
     let reports = temporary.path().join("reports");
     let Output { status, stdout, stderr } = run(&playbook, &reports, &dir, base);
     let said = format!("{}\n{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
     let folder = only_run(&reports, &said);
     let report = std::fs::read(folder.join("report.json")).unwrap();
     let report = serde_json::from_slice(&report).unwrap();
-    Ran { exit: status.code(), said, report, folder, staging, dir, base, _temporary: temporary, _lock: lock }
+    Ran { exit: status.code(), said, report, folder, staging, dir, base, _temporary: temporary, lock: None }
 }
 
 /// The playbook with absolute paths to the scripts, in a folder with the drills' own configuration.
-fn without_down(name: &str, folder: &Path) -> PathBuf {
+fn without_down(name: &str, folder: &Path, change: &dyn Fn(String) -> String) -> PathBuf {
     let drills = scripts().parent().unwrap().to_path_buf();
     let text = std::fs::read_to_string(drills.join("postgres").join(format!("{name}.yaml"))).unwrap();
     let lines = text.lines().map(|line| {
@@ -52,7 +71,7 @@ fn without_down(name: &str, folder: &Path) -> PathBuf {
     assert_ne!(changed, text);
     std::fs::copy(drills.join("blackstart.yaml"), folder.join("blackstart.yaml")).unwrap();
     let path = folder.join(format!("{name}.yaml"));
-    std::fs::write(&path, changed).unwrap();
+    std::fs::write(&path, change(changed)).unwrap();
     path
 }
 
@@ -90,13 +109,18 @@ impl Ran {
     }
 
     /// A figure of the ledger's table.
-    fn ledger(&self, name: &str) -> u64 {
-        let value = &self.report["workloads"]["orders"]["ledger"][name];
+    pub fn ledger(&self, name: &str) -> u64 {
+        self.ledger_of("orders", name)
+    }
+
+    /// The same of another workload.
+    pub fn ledger_of(&self, workload: &str, name: &str) -> u64 {
+        let value = &self.report["workloads"][workload]["ledger"][name];
         value.as_u64().unwrap_or_else(|| panic!("ledger.{name} is {value}\n{}", self.said))
     }
 
     /// The objective's measured interval in its unit.
-    fn actual(&self, name: &str, workload: &str, fault: &str) -> (f64, f64) {
+    pub fn actual(&self, name: &str, workload: &str, fault: &str) -> (f64, f64) {
         let all = self.report["objectives"].as_array().unwrap();
         let found: Vec<&Value> = all
             .iter()
@@ -108,21 +132,26 @@ impl Ran {
     }
 
     /// Acknowledged writes that are not in the table, by `psql` on the clients' port.
-    fn missing_by_sql(&self) -> u64 {
-        let log = ops::read(&self.folder.join(ops::file_name(&"orders".into()))).unwrap();
+    pub fn missing_by_sql(&self) -> u64 {
+        self.missing_in("orders", "blackstart_ledger")
+    }
+
+    /// The same of another workload, which has a table of its own.
+    pub fn missing_in(&self, workload: &str, table: &str) -> u64 {
+        let log = ops::read(&self.folder.join(ops::file_name(&workload.into()))).unwrap();
         let acked: Vec<String> = log
             .records
             .iter()
             .filter(|r| r.action == Action::Write && matches!(r.outcome, Outcome::Ok | Outcome::OkLocal))
             .filter_map(|r| r.key.map(|k| format!("{}\t{}\n", k.writer, k.seq)))
             .collect();
-        assert_eq!(acked.len() as u64, self.ledger("acked"), "the log and the report count the same");
+        assert_eq!(acked.len() as u64, self.ledger_of(workload, "acked"), "the log and the report count the same");
         let id = self.report["run"]["id"].as_str().unwrap();
         self.psql(&format!(
             "create temporary table acked (writer int, seq bigint);
              copy acked from stdin;
              {}\\.
-             select count(*) from acked a where not exists (select from blackstart_ledger l
+             select count(*) from acked a where not exists (select from {table} l
                 where l.run = '{id}' and l.writer = a.writer and l.seq = a.seq);",
             acked.concat()
         ))
@@ -131,9 +160,14 @@ impl Ran {
     }
 
     fn psql(&self, script: &str) -> String {
+        self.psql_at(0, script)
+    }
+
+    /// The same on another port of the staging, counted from its first.
+    pub fn psql_at(&self, port: u16, script: &str) -> String {
         let mut psql = Command::new("psql")
             .env("PGPASSFILE", self.dir.join("pgpass"))
-            .args(["-h", "127.0.0.1", "-p", &self.base.to_string(), "-U", "app", "-d", "app"])
+            .args(["-h", "127.0.0.1", "-p", &(self.base + port).to_string(), "-U", "app", "-d", "app"])
             .args(["-XqAt", "-v", "ON_ERROR_STOP=1"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -147,7 +181,7 @@ impl Ran {
     }
 
     /// What must be true of every one of these drills.
-    fn passed(&self) {
+    pub fn passed(&self) {
         assert_eq!(self.exit, Some(0), "{}\n{:#}", self.said, self.report["run"]);
         assert_eq!(self.report["run"]["verdict"], "pass");
         for fault in self.report["faults"].as_array().unwrap() {
@@ -157,7 +191,7 @@ impl Ran {
         for none in ["corrupted", "duplicated", "resurrected"] {
             assert_eq!(self.ledger(none), 0, "{none}");
         }
-        assert!(self.ledger("acked") > 2_000, "clients worked: {}", self.ledger("acked"));
+        assert!(self.ledger("acked") > 1_000, "clients worked: {}", self.ledger("acked"));
         let text = std::fs::read_to_string(self.folder.join("journal.jsonl")).unwrap() + &self.said;
         let password = std::fs::read_to_string(self.dir.join("app.password")).unwrap();
         assert!(!text.contains(password.trim()), "the password is in the journal or in the output");
@@ -166,6 +200,9 @@ impl Ran {
 
 impl Drop for Ran {
     fn drop(&mut self) {
+        if self.lock.is_none() {
+            return;
+        }
         if let Err(e) = self.script("down.sh").status() {
             eprintln!("down.sh: {e}");
         }
@@ -203,10 +240,15 @@ fn a_lagging_standby_loses_what_sql_says() {
 
 #[test]
 fn a_patroni_cluster_fails_over_and_back() {
-    let ran = drill("patroni-leader-loss", "patroni", 15600);
+    // Shorter than the drill itself: the leader key expires after 10 s instead of 20, and service that lasts 3 s is back.
+    let short = |text: String| {
+        text.replace(r#""${params.base_port}"]"#, r#""${params.base_port}", --short]"#)
+            .replace("stable: 5s", "stable: 3s")
+    };
+    let ran = changed_drill("patroni-leader-loss", "patroni", 15600, &short);
     ran.passed();
     let (low, high) = ran.actual("rto", "orders", "leader_dies");
-    assert!(low > 5.0 && high < 45.0, "the leader key expires after 20 s: {low} to {high} s");
+    assert!(low > 5.0 && high < 45.0, "the leader key expires after 10 s: {low} to {high} s");
     let (_, high) = ran.actual("rto", "orders", "failback");
     assert!(high < 20.0, "an orderly switchover: up to {high} s");
     assert_eq!(output(&mut ran.script("count-leaders.sh")), "1");

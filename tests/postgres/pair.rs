@@ -77,7 +77,7 @@ impl Pair {
         self.dir.join(name)
     }
 
-    fn password(&self) -> String {
+    pub fn password(&self) -> String {
         std::fs::read_to_string(self.dir.join("app.password")).unwrap().trim().to_owned()
     }
 

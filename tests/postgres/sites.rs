@@ -67,12 +67,14 @@ fn split(pair: &Pair, folder: &Path) -> PathBuf {
     std::fs::set_permissions(&children, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let drills = scripts().parent().unwrap().join("blackstart.yaml");
     std::fs::copy(drills, folder.join("blackstart.yaml")).unwrap();
-    let (one, two) = (pair.url(1), pair.url(2));
+    std::fs::write(folder.join("password"), pair.password()).unwrap();
+    let [one, two] = [1, 2].map(|node| pair.url(node).replace(&pair.password(), "${secrets.app}"));
     let text = format!(
         r#"
 drill: split-brain
 environment: staging
 objectives: {{rto: 20s, rpo: {{writes: 0}}}}
+secrets: {{app: {{file: password}}}}
 targets:
   one: {{postgres: {{url: "{one}?sslmode=disable"}}}}
   two: {{postgres: {{url: "{two}?sslmode=disable"}}}}

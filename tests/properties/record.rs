@@ -57,6 +57,7 @@ pub fn record(setup: &Setup, ops: Vec<OpRecord>) -> Record {
         waivers: Vec::new(),
         expects_failover: false,
         host,
+        lineage: None,
     };
     let fault = FaultId::from("f");
     let intent = FaultIntent {

@@ -46,6 +46,10 @@ fn load(port: u16, stop: &Arc<AtomicBool>) -> Vec<std::thread::JoinHandle<Seen>>
     (0..4).map(writer).collect()
 }
 
+/// An answer that is there when a server stops is read when the client gets a processor, so long later at most; in
+/// nanoseconds.
+const UNDER_WAY: i64 = 100_000_000;
+
 /// The largest time without an answer: from, to.
 fn gap(seen: &[Seen]) -> (i64, i64) {
     let mut all: Vec<i64> = seen.iter().flat_map(|s| &s.answered).copied().collect();
@@ -92,7 +96,10 @@ fn a_kill_is_seen_as_the_client_saw_it() {
     let Some(back) = away[0].writes_back else { panic!("{away:?}") };
     assert_eq!(away[0].cause, Cause::Died);
     assert!(away[0].stop.lo <= away[0].stop.hi && called <= away[0].stop.hi);
-    assert!(away[0].stop.hi > from && back.lo < to && back.hi <= to, "{away:?} is not the gap ({from}, {to})");
+    assert!(
+        away[0].stop.hi > from - UNDER_WAY && back.lo < to && back.hi <= to,
+        "{away:?} is not the gap ({from}, {to})"
+    );
     assert!(back.lo > away[0].stop.hi);
 }
 
@@ -115,7 +122,7 @@ fn a_freeze_is_seen_as_the_client_saw_it() {
     let Some(back) = away[0].back else { panic!("{away:?}") };
     assert!(away[0].stop.hi >= called && back.hi >= ended, "{away:?} is not ({called}, {ended})");
     let (from, to) = gap(&seen);
-    assert!(away[0].stop.hi > from && back.hi < to, "{away:?} is not the gap ({from}, {to})");
+    assert!(away[0].stop.hi > from - UNDER_WAY && back.hi < to, "{away:?} is not the gap ({from}, {to})");
     let writes = truth.writes("own");
     assert_eq!(writes.acked, union(&seen, |s| &s.acked));
     assert!(writes.lost().is_empty() && writes.unknown.is_empty() && writes.failed.is_empty());

@@ -6,13 +6,17 @@ NODES=(pg1 pg2 pg3)
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 
 # All ports follow from one: write BASE, read BASE+1, HAProxy's admin BASE+2, PostgreSQL BASE+21..23, Patroni's REST API
-# BASE+31..33 (and whichever node answers: BASE+30), etcd BASE+41 and BASE+42, the page BASE+80.
+# BASE+31..33 (and whichever node answers: BASE+30), etcd BASE+41 and BASE+42, the page BASE+80. A node's line to the
+# others has ports of its own: to its PostgreSQL BASE+51..53, to its REST API BASE+61..63, from it to etcd BASE+71..73.
 set_ports() {
   WRITE_PORT=$BASE READ_PORT=$((BASE + 1)) ADMIN_PORT=$((BASE + 2)) REST_PORT=$((BASE + 30))
   ETCD_PORT=$((BASE + 41)) ETCD_PEER_PORT=$((BASE + 42)) PAGE_PORT=$((BASE + 80))
 }
 pg_port() { echo $((BASE + 20 + ${1#pg})); }
 rest_port() { echo $((BASE + 30 + ${1#pg})); }
+pg_line() { echo $((BASE + 50 + ${1#pg})); }
+rest_line() { echo $((BASE + 60 + ${1#pg})); }
+etcd_line() { echo $((BASE + 70 + ${1#pg})); }
 
 is_node() { [[ " ${NODES[*]} " == *" $1 "* ]] || die "no node \"$1\" here (there are ${NODES[*]})"; }
 
@@ -58,8 +62,24 @@ serves_writes() {
   [[ $(sql "$WRITE_PORT" app app "select not pg_is_in_recovery()" 2>/dev/null) == t ]]
 }
 
+# NODE itself says that it takes writes, whatever Patroni knows of it.
+takes_writes() { [[ $(sql "$(pg_port "$1")" app app "show transaction_read_only" 2>/dev/null) == off ]]; }
+
 # A host that died took every process with it: what a killed postmaster left behind goes first.
 launch_patroni() {
   end_orphans "$DIR/$1/data"
   launch "$1" patroni "$DIR/$1/patroni.yml"
+}
+
+# What a drill damages and repairs: 24 MB that nobody changes. A table of more than a quarter of shared_buffers is read
+# from its file each time. Settled, so that nothing of it is written again by itself: that would hide damage to the old.
+make_customers() {
+  sql "$1" postgres app "create extension amcheck"
+  sql "$1" app app "create table customers as
+    select n as id, 'customer ' || n as name, repeat(md5(n::text), 20) as note from generate_series(1, 34000) as n"
+  settle_customers "$1"
+}
+settle_customers() {
+  sql "$1" app app "vacuum (freeze, analyze) customers"
+  sql "$1" postgres postgres "checkpoint"
 }

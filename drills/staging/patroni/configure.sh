@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes the configuration of the Patroni staging: one file per node (mode 0600: they hold passwords) and HAProxy's.
+# Writes the configuration of the Patroni staging: one file per node (mode 0600: they hold passwords), the lines between
+# them, and HAProxy's.
 #
 #   configure.sh [--dir DIR]          up.sh calls this
 
@@ -10,19 +11,23 @@ parse_options "$@"
 load_staging
 
 # ttl 20 s: a leader that dies without a word keeps its key that long, so a failover takes about 20 s. loop_wait and
-# retry_timeout obey Patroni's rule loop_wait + 2 * retry_timeout <= ttl.
+# retry_timeout obey Patroni's rule loop_wait + 2 * retry_timeout <= ttl. With --short the failover takes about 10 s: for
+# drills that run often; later versions of Patroni refuse a ttl below 20.
+if [[ -n $SHORT ]]; then TTL=10 LOOP_WAIT=1 RETRY_TIMEOUT=4; else TTL=20 LOOP_WAIT=2 RETRY_TIMEOUT=9; fi
+
+# Whatever has to do with other nodes goes over the node's line: what it tells them of itself leads there.
 node_config() {
   local node=$1
   cat <<YAML
 scope: blackstart
 name: $node
-restapi: {listen: 127.0.0.1:$(rest_port "$node"), connect_address: 127.0.0.1:$(rest_port "$node")}
-etcd3: {host: 127.0.0.1:$ETCD_PORT}
+restapi: {listen: 127.0.0.1:$(rest_port "$node"), connect_address: 127.0.0.1:$(rest_line "$node")}
+etcd3: {hosts: ["127.0.0.1:$(etcd_line "$node")"], use_proxies: true}
 bootstrap:
   dcs:
-    ttl: 20
-    loop_wait: 2
-    retry_timeout: 9
+    ttl: $TTL
+    loop_wait: $LOOP_WAIT
+    retry_timeout: $RETRY_TIMEOUT
     maximum_lag_on_failover: 1048576
     synchronous_mode: $([[ -n $SYNC ]] && echo on || echo off)
     postgresql:
@@ -42,7 +47,7 @@ bootstrap:
     - host replication replicator 127.0.0.1/32 scram-sha-256
 postgresql:
   listen: 127.0.0.1:$(pg_port "$node")
-  connect_address: 127.0.0.1:$(pg_port "$node")
+  connect_address: 127.0.0.1:$(pg_line "$node")
   data_dir: $DIR/$node/data
   bin_dir: $PGBIN
   pgpass: $DIR/$node/pgpass
@@ -55,10 +60,35 @@ postgresql:
 YAML
 }
 
+# The cable of a node's host: replication, what the others ask its REST API, and its way to etcd. Clients do not use it.
+# Stopped (SIGSTOP), it is a cable that is cut: connections stand, and nothing passes.
+line_config() {
+  local node=$1
+  cat <<CFG
+global
+  maxconn 500
+defaults
+  mode tcp
+  timeout connect 1s
+  timeout client 1h
+  timeout server 1h
+listen postgres
+  bind 127.0.0.1:$(pg_line "$node")
+  server $node 127.0.0.1:$(pg_port "$node")
+listen rest
+  bind 127.0.0.1:$(rest_line "$node")
+  server $node 127.0.0.1:$(rest_port "$node")
+listen etcd
+  bind 127.0.0.1:$(etcd_line "$node")
+  server etcd 127.0.0.1:$ETCD_PORT
+CFG
+}
+
 for node in "${NODES[@]}"; do
   mkdir -p "$DIR/$node"
   chmod 700 "$DIR/$node"
   (umask 077 && node_config "$node" >"$DIR/$node/patroni.yml")
+  line_config "$node" >"$DIR/$node/line.cfg"
   ((EUID != 0)) || chown -R "$RUN_AS" "$DIR/$node"
 done
 

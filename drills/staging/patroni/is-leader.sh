@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Exit status 0 if NAME leads the cluster now; with --not: if it does not. Only looks.
+# Exit status 0 if NAME leads the cluster now; with --not: if it does not; with --other: if another node does. Only looks.
 #
-#   is-leader.sh [--dir DIR] [--not] NAME
+#   is-leader.sh [--dir DIR] [--not | --other] NAME
 
 # shellcheck source=common.sh
 source "$(dirname "$0")/common.sh"
-FLAGS=(not)
+FLAGS=(not other)
 parse_options "$@"
 load_staging
 node=${ARGS[0]:?is-leader.sh needs the name of a node: ${NODES[*]}}
@@ -13,4 +13,10 @@ is_node "$node"
 
 now=$(leader) || now=nobody
 echo "leader: $now"
-if [[ -n $NOT ]]; then [[ $now != "$node" ]]; else [[ $now == "$node" ]]; fi
+if [[ -n $OTHER ]]; then
+  [[ $now != nobody && $now != "$node" ]]
+elif [[ -n $NOT ]]; then
+  [[ $now != "$node" ]]
+else
+  [[ $now == "$node" ]]
+fi

@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
 # Brings up a three-node Patroni cluster (PostgreSQL) with one etcd behind HAProxy, and a page in front, on loopback.
 #
-#   up.sh [--dir DIR] [--base-port PORT] [--sync]
+#   up.sh [--dir DIR] [--base-port PORT] [--sync] [--short]
 #
 # --dir DIR         the folder of this staging (default: $BLACKSTART_STAGING_DIR, else /tmp/blackstart-patroni)
 # --base-port PORT  all ports follow from this one (default 15000, or $BLACKSTART_BASE_PORT)
 # --sync            a commit waits for one standby (Patroni's synchronous_mode); default: asynchronous
+# --short           a failover takes about 10 s instead of 20 (ttl 10 s, loop_wait 1 s, retry_timeout 4 s)
+#
+# Nodes speak to each other and to etcd over one process each, the cable of their host (pids/pg1-line …); clients, through
+# HAProxy, do not. In the database is a table that nobody changes (customers), larger than the server keeps of it in memory.
 #
 # Prints its fields as key=value lines once writes are served and both standbys stream. Run again: nothing happens if it
 # is up as asked. If anything fails, it says what, ends what it started, and exits 1.
 
 # shellcheck source=common.sh
 source "$(dirname "$0")/common.sh"
-FLAGS=(sync)
+FLAGS=(sync short)
 parse_options "$@"
 BASE=${BASE:-${BLACKSTART_BASE_PORT:-15000}}
 set_ports
@@ -24,17 +28,18 @@ print_fields() {
 dir=$DIR
 write_port=$WRITE_PORT
 read_port=$READ_PORT
+nodes=127.0.0.1:$(pg_port pg1),127.0.0.1:$(pg_port pg2),127.0.0.1:$(pg_port pg3)
 rest_port=$REST_PORT
 page_port=$PAGE_PORT
 password_file=$DIR/app.password
 FIELDS
 }
 
-settings() { printf 'BASE=%q\nSYNC=%q\nPGBIN=%q\n' "$BASE" "$SYNC" "$PGBIN"; }
+settings() { printf 'BASE=%q\nSYNC=%q\nSHORT=%q\nPGBIN=%q\n' "$BASE" "$SYNC" "$SHORT" "$PGBIN"; }
 
 all_up() {
   local name
-  for name in etcd haproxy page "${NODES[@]}"; do runs "$name" || return 1; done
+  for name in etcd haproxy page "${NODES[@]}" "${NODES[@]/%/-line}"; do runs "$name" || return 1; done
   serves_writes && both_stream
 }
 
@@ -53,7 +58,9 @@ fi
 [[ ! -f $MARKER ]] || "$(dirname "$0")/down.sh" --dir "$DIR"
 
 need_free_ports "$WRITE_PORT" "$READ_PORT" "$ADMIN_PORT" "$REST_PORT" "$PAGE_PORT" "$ETCD_PORT" "$ETCD_PEER_PORT" \
-  $((BASE + 21)) $((BASE + 22)) $((BASE + 23)) $((BASE + 31)) $((BASE + 32)) $((BASE + 33))
+  $((BASE + 21)) $((BASE + 22)) $((BASE + 23)) $((BASE + 31)) $((BASE + 32)) $((BASE + 33)) \
+  $((BASE + 51)) $((BASE + 52)) $((BASE + 53)) $((BASE + 61)) $((BASE + 62)) $((BASE + 63)) \
+  $((BASE + 71)) $((BASE + 72)) $((BASE + 73))
 make_staging
 settings >"$DIR/settings"
 
@@ -76,10 +83,13 @@ launch etcd etcd --name etcd --data-dir "$DIR/etcd" --logger zap --log-level war
   --initial-cluster "etcd=http://127.0.0.1:$ETCD_PEER_PORT"
 WATCH=etcd within 20 "etcd answers on port $ETCD_PORT" curl -sf -o /dev/null "http://127.0.0.1:$ETCD_PORT/health"
 
+for node in "${NODES[@]}"; do launch "$node-line" haproxy -db -f "$DIR/$node/line.cfg"; done
+
 # The first node alone becomes leader, so that the drill always starts from pg1.
 launch_patroni pg1
 WATCH=pg1 within 90 "pg1 becomes leader" is_leader pg1
 make_app_database "$(pg_port pg1)"
+make_customers "$(pg_port pg1)"
 launch_patroni pg2
 launch_patroni pg3
 launch haproxy haproxy -db -f "$DIR/haproxy.cfg"

@@ -15,13 +15,12 @@ is_node "$node"
 old=$(other "$node")
 ! is_primary "$old" || die "$old still runs as primary; stop it first, or use switchover.sh"
 
-haproxy_says "set server write/$old state maint"
-haproxy_says "shutdown sessions server write/$old"
+shut_port "$old"
 # Nobody streams from the new primary yet: a commit that waited for a standby would wait for ever.
 [[ -z $SYNC ]] || sql "$(pg_port "$node")" postgres postgres "alter system reset synchronous_standby_names" \
   "select pg_reload_conf()" >/dev/null
 is_primary "$node" || sql "$(pg_port "$node")" postgres postgres "select pg_promote(true, 60)" >/dev/null
 within 60 "$node is primary" is_primary "$node"
-haproxy_says "set server write/$node state ready"
+open_port "$node"
 within 20 "writes are served on port $WRITE_PORT" serves_writes
 echo "name=$node"

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Brings the old primary NAME back as standby of the new one: pg_rewind takes it back to where the two parted (what only
-# it had is thrown away), then it follows. A standby that died only starts again. Already streaming: nothing to do.
+# it had is thrown away), then it follows. A standby that died only starts again, and an old primary that stopped cleanly and
+# is behind in nothing needs no rewind. Already streaming: nothing to do. Prints diverged=POSITION if there was something to
+# throw away.
 #
 #   rejoin.sh [--dir DIR] NAME
 
@@ -18,7 +20,8 @@ rewind() {
   sql "$(pg_port "$upstream")" postgres postgres checkpoint
   as_owner "$PGBIN/pg_rewind" -D "$DIR/$node/data" -N -R \
     --source-server="host=127.0.0.1 port=$(pg_port "$upstream") user=postgres passfile=$DIR/pgpass dbname=postgres" \
-    >>"$DIR/log/$node.log" 2>&1 || { tail -n 15 "$DIR/log/$node.log" >&2; die "pg_rewind of $node failed"; }
+    >"$DIR/log/$node.rewind" 2>&1 || { tail -n 15 "$DIR/log/$node.rewind" >&2; die "pg_rewind of $node failed"; }
+  sed -n 's/.*servers diverged at WAL location \([0-9A-F/]*\).*/diverged=\1/p' "$DIR/log/$node.rewind"
   # -R wrote how pg_rewind itself connected; replication goes as its own user, under the standby's name.
   as_owner tee -a "$DIR/$node/data/postgresql.auto.conf" >/dev/null <<CONF
 primary_conninfo = 'host=127.0.0.1 port=$(pg_port "$upstream") user=replicator passfile=$DIR/pgpass application_name=$node'

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Gives the pair its two nodes back after NAME died, whatever happened in between: if the other node was promoted, NAME
-# rejoins as its standby (rejoin.sh); if not, NAME starts again as it was. Safe to repeat.
+# Gives the pair its two nodes back after NAME stopped or died, whatever happened in between: if the other node was promoted
+# (or NAME was its standby all along), NAME follows it (rejoin.sh); if not, NAME starts again as primary, and the clients' port
+# leads to it. Safe to repeat.
 #
 #   start.sh [--dir DIR] NAME
 
@@ -21,4 +22,6 @@ back() {
   is_primary "$node" && streams "$(other "$node")"
 }
 within 60 "$node is primary again and $(other "$node") streams from it" back
+serves_writes || open_port "$node"
+within 20 "writes are served on port $WRITE_PORT" serves_writes
 echo "name=$node"

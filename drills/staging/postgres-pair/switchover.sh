@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Changes roles in order: the primary stops cleanly (its standby has everything then), NAME is promoted, and the old
-# primary follows it. Already primary: nothing to do.
+# primary follows it, without a rewind, for it is behind in nothing. Already primary: nothing to do.
 #
 #   switchover.sh [--dir DIR] NAME
 
@@ -16,8 +16,7 @@ here=$(dirname "$0")
 
 if ! is_primary "$node"; then
   within 30 "$node streams from $old" streams "$node"
-  haproxy_says "set server write/$old state maint"
-  haproxy_says "shutdown sessions server write/$old"
+  shut_port "$old"
   as_owner "$PGBIN/pg_ctl" stop -D "$DIR/$old/data" -m fast -t 30 >>"$DIR/log/$old.log" 2>&1
   "$here/promote.sh" --dir "$DIR" "$node" >/dev/null
 fi

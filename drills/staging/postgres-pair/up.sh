@@ -3,37 +3,42 @@
 # itself: promotion and re-pointing are steps of the drill (promote.sh). Clients use one port (HAProxy), as they would a
 # DNS name or a virtual address. A page stands in front.
 #
-#   up.sh [--dir DIR] [--base-port PORT] [--sync]
+#   up.sh [--dir DIR] [--base-port PORT] [--sync] [--pgbouncer]
 #
 # --dir DIR         the folder of this staging (default: $BLACKSTART_STAGING_DIR, else /tmp/blackstart-postgres-pair)
 # --base-port PORT  all ports follow from this one (default 15200, or $BLACKSTART_BASE_PORT)
 # --sync            a commit waits for the standby (synchronous_standby_names); default: asynchronous
+# --pgbouncer       the clients' port is PgBouncer's, which pools sessions; default: HAProxy's
 #
 # Prints its fields as key=value lines once writes are served and the standby streams. Run again: nothing happens if it
 # is up as asked. If anything fails, it says what, ends what it started, and exits 1.
 
 # shellcheck source=common.sh
 source "$(dirname "$0")/common.sh"
-FLAGS=(sync)
+FLAGS=(sync pgbouncer)
 parse_options "$@"
 BASE=${BASE:-${BLACKSTART_BASE_PORT:-15200}}
 set_ports
 find_postgres
-need_tools haproxy curl ss setpriv /usr/bin/python3
+front=haproxy
+[[ -z $PGBOUNCER ]] || front=pgbouncer
+need_tools "$front" curl ss setpriv /usr/bin/python3
 
 print_fields() {
   cat <<FIELDS
 dir=$DIR
 write_port=$WRITE_PORT
+pg1_port=$(pg_port pg1)
+pg2_port=$(pg_port pg2)
 page_port=$PAGE_PORT
 password_file=$DIR/app.password
 FIELDS
 }
-settings() { printf 'BASE=%q\nSYNC=%q\nPGBIN=%q\n' "$BASE" "$SYNC" "$PGBIN"; }
+settings() { printf 'BASE=%q\nSYNC=%q\nPGBOUNCER=%q\nPGBIN=%q\n' "$BASE" "$SYNC" "$PGBOUNCER" "$PGBIN"; }
 
 all_up() {
   local name
-  for name in pg1 pg2 haproxy page; do runs "$name" || return 1; done
+  for name in pg1 pg2 "$front" page; do runs "$name" || return 1; done
   is_primary pg1 && serves_writes && streams pg2
 }
 
@@ -87,9 +92,12 @@ WATCH=pg1 within 30 "pg1 answers on port $(pg_port pg1)" is_primary pg1
 PGPASSFILE=$DIR/pgpass "$PGBIN/psql" -h 127.0.0.1 -p "$(pg_port pg1)" -U postgres -d postgres -Xq -v ON_ERROR_STOP=1 \
   <<<"create role replicator login replication password '$(cat "$DIR/replicator.password")'"
 make_app_database "$(pg_port pg1)"
+# For drills that pause replay; the standby has it from the primary.
+sql "$(pg_port pg1)" postgres app "grant execute on function pg_wal_replay_pause(), pg_wal_replay_resume() to app"
 "$(dirname "$0")/standby.sh" --dir "$DIR" pg2 >/dev/null
 
-cat >"$DIR/haproxy.cfg" <<CFG
+start_haproxy() {
+  cat >"$DIR/haproxy.cfg" <<CFG
 global
   maxconn 1000
   stats socket ipv4@127.0.0.1:$ADMIN_PORT level admin
@@ -107,8 +115,22 @@ listen write
   server pg1 127.0.0.1:$(pg_port pg1)
   server pg2 127.0.0.1:$(pg_port pg2) disabled
 CFG
-launch haproxy haproxy -db -f "$DIR/haproxy.cfg"
-WATCH=haproxy within 20 "writes are served on port $WRITE_PORT" serves_writes
+  launch haproxy haproxy -db -f "$DIR/haproxy.cfg"
+}
+
+# It asks clients for the password that it has itself, and shows it to the server.
+start_pgbouncer() {
+  make_password "$DIR/bouncer.password"
+  (umask 077 && printf '"%s" "%s"\n' app "$(cat "$DIR/app.password")" bouncer "$(cat "$DIR/bouncer.password")" \
+    >"$DIR/pgbouncer.users")
+  echo "127.0.0.1:*:pgbouncer:bouncer:$(cat "$DIR/bouncer.password")" >>"$DIR/pgpass"
+  ((EUID != 0)) || chown "$RUN_AS" "$DIR/pgbouncer.users"
+  bouncer_config pg1
+  launch pgbouncer pgbouncer "$DIR/pgbouncer.ini"
+}
+
+"start_$front"
+WATCH=$front within 20 "writes are served on port $WRITE_PORT" serves_writes
 install -m 644 "$(dirname "$0")/../page.py" "$DIR/page.py"
 launch page /usr/bin/python3 "$DIR/page.py" "$PAGE_PORT" "$WRITE_PORT" "$DIR/app.password"
 WATCH=page within 20 "the page answers on port $PAGE_PORT" curl -sf -o /dev/null --max-time 2 "http://127.0.0.1:$PAGE_PORT/"

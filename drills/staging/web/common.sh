@@ -22,3 +22,6 @@ until_it() {
   for ((n = 0; n < 200; n++)); do "$@" && return 0; sleep 0.1; done
   return 1
 }
+
+# libfaketime leaves these behind when its process is killed; the process must be over.
+forget_clock() { rm -f "/dev/shm/faketime_shm_$1" "/dev/shm/sem.faketime_sem_$1"; }

@@ -19,6 +19,7 @@ for file in "$DIR"/*.args; do
     kill -CONT "$pid" || true
     kill "$pid" || true
     until_it eval "! live $name >/dev/null" || { kill -9 "$pid" || true; }
+    forget_clock "$pid"
   fi
 done
 rm -rf "$DIR"

@@ -12,6 +12,7 @@ read -r -a ARGS <"$DIR/$NAME.args"
 SCHEME=http
 [[ ${#ARGS[@]} -eq 1 ]] || SCHEME=https
 if ! live "$NAME" >/dev/null; then
+  [[ ! -s $DIR/$NAME.pid ]] || forget_clock "$(cat "$DIR/$NAME.pid")"
   ENVIRONMENT=()
   [[ ! -f $DIR/$NAME.env ]] || mapfile -t ENVIRONMENT <"$DIR/$NAME.env"
   setsid env "${ENVIRONMENT[@]}" /usr/bin/python3 "$HERE/web.py" "$DIR/$NAME.pid" "${ARGS[@]}" \

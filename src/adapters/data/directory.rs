@@ -16,8 +16,6 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Beyond so many entries their names are not kept: what differs is then counted by the sums alone.
@@ -28,30 +26,27 @@ const DEEPEST: usize = 512;
 const PIECE: usize = 1 << 16;
 static ZEROS: [u8; PIECE] = [0; PIECE];
 
-pub(super) async fn fingerprint(directory: &Directory, limit: Duration) -> Result<Taken, AdapterError> {
-    let (asked, stop) = (directory.clone(), Stop::default());
-    let flag = Arc::clone(&stop.0);
-    let walk = tokio::task::spawn_blocking(move || Walk::new(&asked, &flag).whole());
-    let late = || AdapterError::TimedOut(format!("{}: not read within {limit:?}", directory.path.display()));
-    match tokio::time::timeout(limit, walk).await {
-        Ok(done) => done.map_err(|e| AdapterError::Other(format!("{}: {e}", directory.path.display())))?,
-        Err(_) => Err(late()),
-    }
+/// By a process of our own: one that hangs can be given up, and its runner can end.
+pub(super) async fn fingerprint(
+    program: Option<&Path>,
+    directory: &Directory,
+    limit: Duration,
+) -> Result<Taken, AdapterError> {
+    let path = std::path::absolute(&directory.path).unwrap_or_else(|_| directory.path.clone());
+    let asked = Directory { path, ..directory.clone() };
+    crate::adapters::directory::fingerprint(program, &asked, limit).await
 }
 
-/// Ends the walk when nobody waits for it any more.
-#[derive(Default)]
-struct Stop(Arc<AtomicBool>);
-
-impl Drop for Stop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
+/// The same in this very process, for as long as it takes.
+///
+/// # Errors
+/// When it cannot be read, is no directory, or changes meanwhile.
+pub fn take(asked: &Directory) -> Result<Taken, AdapterError> {
+    Walk::new(asked).whole()
 }
 
 struct Walk<'a> {
     asked: &'a Directory,
-    stop: &'a AtomicBool,
     buffer: Vec<u8>,
     count: u64,
     sum: u64,
@@ -59,8 +54,8 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(asked: &'a Directory, stop: &'a AtomicBool) -> Self {
-        Self { asked, stop, buffer: vec![0; PIECE], count: 0, sum: 0, listing: Some(BTreeMap::new()) }
+    fn new(asked: &'a Directory) -> Self {
+        Self { asked, buffer: vec![0; PIECE], count: 0, sum: 0, listing: Some(BTreeMap::new()) }
     }
 
     fn whole(mut self) -> Result<Taken, AdapterError> {
@@ -99,9 +94,6 @@ impl<'a> Walk<'a> {
                 let path = folder.join(entry.map_err(failed("list", &place))?.file_name());
                 if left_out(&self.asked.exclude, &path.to_string_lossy()) {
                     continue;
-                }
-                if self.stop.load(Ordering::Relaxed) {
-                    return Err(AdapterError::TimedOut(format!("{}: given up", root.display())));
                 }
                 if self.entry(root, &path)? == Kind::Folder {
                     if path.components().count() > DEEPEST {
@@ -168,9 +160,6 @@ impl<'a> Walk<'a> {
                 hash.update(&*piece);
             }
             at += wanted as u64;
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(AdapterError::TimedOut(format!("{}: given up", place.display())));
-            }
         }
         let after = file.metadata().map_err(failed("look at", place))?;
         let stamp = |m: &Metadata| (m.len(), m.mtime(), m.mtime_nsec());

@@ -2,7 +2,7 @@
 //! its keys is its adapter's business.
 
 use super::selection::{Selection, Sums, digest};
-use super::{Keys, Taken};
+use super::{Counts, Documents, Keys, Taken};
 use crate::adapters::{AdapterError, Fut};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -30,9 +30,27 @@ pub(super) async fn fingerprint(asked: &Keys, limit: Duration) -> Result<Taken, 
     timeout(limit, sums(&*store, &asked.selection)).await.unwrap_or_else(|_| Err(late()))
 }
 
+pub(super) async fn documents(asked: &Documents, limit: Duration) -> Result<Taken, AdapterError> {
+    let store = crate::adapters::couchdb::documents(asked)?;
+    let shape = if asked.revisions == Counts::Yes { "name, content, revisions" } else { "name, content" };
+    let sums = sums_of(&*store, &asked.selection, "document", shape);
+    let late = || AdapterError::TimedOut(format!("no fingerprint of the documents within {limit:?}"));
+    timeout(limit, sums).await.unwrap_or_else(|_| Err(late()))
+}
+
 /// The fingerprint of what a store hands out.
 pub(in crate::adapters) async fn sums(store: &dyn KeyStore, selection: &Selection) -> Result<Taken, AdapterError> {
-    let mut sums = Sums::new(selection, "key", "key, value");
+    sums_of(store, selection, "key", "key, value").await
+}
+
+/// The same, with what the things are called and what of each is looked at.
+async fn sums_of(
+    store: &dyn KeyStore,
+    selection: &Selection,
+    unit: &'static str,
+    shape: &'static str,
+) -> Result<Taken, AdapterError> {
+    let mut sums = Sums::new(selection, unit, shape);
     for prefix in selection.prefixes() {
         let mut add = |key: &[u8], value: &[u8]| {
             let name = String::from_utf8_lossy(key);

@@ -1,13 +1,13 @@
 //! The user's own data, fingerprinted where it lies: rows by the server that holds them, files by this machine. What the
 //! result means is decided elsewhere.
 
-use super::{AdapterError, Fut};
+use super::{AdapterError, Fut, ServerPlace};
 use crate::model::{Fingerprint, Listing};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-mod directory;
+pub mod directory;
 pub(super) mod keys;
 mod objects;
 pub(super) mod selection;
@@ -29,6 +29,36 @@ pub enum Store {
     Keys(Keys),
     /// Objects of a bucket.
     Objects(Objects),
+    /// Documents of a CouchDB database.
+    Documents(Documents),
+    /// Collections of a MongoDB database.
+    Collections(Collections),
+    /// Documents of an Elasticsearch cluster.
+    Indices(Indices),
+}
+
+/// Collections of a database.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Collections {
+    /// The members, and the database.
+    pub place: ServerPlace,
+    /// Names; `*` stands for anything. All of the database if there are none.
+    pub collections: Vec<String>,
+    /// What is left out, as patterns.
+    pub exclude: Vec<String>,
+    /// What the names of the drill's own collections begin with: never part of it.
+    pub own: Vec<String>,
+}
+
+/// Documents of indices.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Indices {
+    /// The cluster.
+    pub url: String,
+    /// In place of user and password.
+    pub api_key: Option<String>,
+    /// Indices, and which documents count, by `INDEX/NAME`.
+    pub selection: Selection,
 }
 
 /// Tables of a database.
@@ -62,8 +92,19 @@ pub enum KeyService {
     Kv,
 }
 
+/// Documents of a CouchDB database.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Documents {
+    /// The database.
+    pub url: String,
+    /// Do revisions count?
+    pub revisions: Counts,
+    /// Which documents count.
+    pub selection: Selection,
+}
+
 /// A directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Directory {
     /// How it is called in a report.
     pub name: String,
@@ -78,7 +119,7 @@ pub struct Directory {
 }
 
 /// Is something part of a fingerprint?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Counts {
     /// It is.
     Yes,
@@ -87,7 +128,7 @@ pub enum Counts {
 }
 
 /// What was found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Taken {
     /// The fingerprint of what is there.
     pub print: Fingerprint,
@@ -104,7 +145,10 @@ pub trait Data: Send + Sync {
 }
 
 /// The data that this machine can reach.
-pub(super) struct SystemData;
+pub(super) struct SystemData {
+    /// The program whose processes read directories; the one that runs if none is given.
+    pub program: Option<PathBuf>,
+}
 
 impl Data for SystemData {
     fn fingerprint<'a>(&'a self, store: &'a Store, limit: Duration) -> Fut<'a, Result<Taken, AdapterError>> {
@@ -112,8 +156,11 @@ impl Data for SystemData {
             match store {
                 Store::Postgres(tables) => super::postgres::fingerprint(tables, limit).await,
                 Store::Mysql(tables) => super::mysql::fingerprint(tables, limit).await,
-                Store::Directory(directory) => directory::fingerprint(directory, limit).await,
+                Store::Directory(directory) => directory::fingerprint(self.program.as_deref(), directory, limit).await,
                 Store::Keys(keys) => keys::fingerprint(keys, limit).await,
+                Store::Documents(documents) => keys::documents(documents, limit).await,
+                Store::Collections(collections) => super::mongodb::fingerprint(collections, limit).await,
+                Store::Indices(indices) => super::elasticsearch::fingerprint(indices, limit).await,
                 Store::Objects(objects) => super::s3::fingerprint(objects, limit).await,
             }
         })

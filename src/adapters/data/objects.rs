@@ -19,7 +19,7 @@ pub struct Objects {
 }
 
 /// A bucket and how it is reached, with everything filled in. It holds secrets: no `Debug`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Bucket {
     /// The service's URL.
     pub endpoint: String,
@@ -36,7 +36,7 @@ pub struct Bucket {
 }
 
 /// Who asks.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Login {
     /// The access key's id.
     pub key: String,

@@ -3,6 +3,7 @@
 
 mod ballast;
 pub mod disturb;
+mod far;
 mod files;
 mod marks;
 mod mounts;
@@ -231,6 +232,14 @@ pub trait Disks: Send + Sync {
         let _ = (folders, prefix);
         Vec::new()
     }
+    /// The same of one folder whose file system may never answer: it is not waited for longer than a moment.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    fn named_far(&self, folder: &Path, prefix: &str) -> Result<Vec<PathBuf>, AdapterError> {
+        let _ = (folder, prefix);
+        Ok(Vec::new())
+    }
     /// Notes for whoever looks without any record that something of this tag is at a place. Best effort.
     fn mark(&self, tag: &str, place: &Path) {
         let _ = (tag, place);
@@ -391,6 +400,10 @@ impl Disks for SystemDisks {
 
     fn named(&self, folders: &[PathBuf], prefix: &str) -> Vec<PathBuf> {
         files::named(folders, prefix)
+    }
+
+    fn named_far(&self, folder: &Path, prefix: &str) -> Result<Vec<PathBuf>, AdapterError> {
+        far::named(folder, prefix)
     }
 
     fn mark(&self, tag: &str, place: &Path) {

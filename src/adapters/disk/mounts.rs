@@ -25,7 +25,31 @@ pub struct Mount {
     pub source: String,
 }
 
+/// Kinds of file systems that a server or a process stands behind: when it is gone, whoever looks waits for ever.
+const FAR: &[&str] = &[
+    "fuse",
+    "nfs",
+    "cifs",
+    "smb",
+    "9p",
+    "ceph",
+    "afs",
+    "glusterfs",
+    "lustre",
+    "beegfs",
+    "gpfs",
+    "virtiofs",
+    "ncpfs",
+    "coda",
+];
+
 impl Mount {
+    /// May it never answer?
+    #[must_use]
+    pub fn is_far(&self) -> bool {
+        FAR.iter().any(|kind| self.kind.starts_with(kind)) && self.kind != "fusectl"
+    }
+
     /// Is it read-only, as this mount?
     #[must_use]
     pub fn is_read_only(&self) -> bool {

@@ -4,7 +4,7 @@
 //! A row's digest is the beginning of the SHA-256 of its columns, each with its length before it, in the order of their
 //! names: NULL is not the empty text, and no value can look like two.
 
-use super::{Server, text};
+use super::server::{Server, text};
 use crate::adapters::AdapterError;
 use crate::adapters::data::tables::{Excluded, MOST, Relation, choose, figures};
 use crate::adapters::data::{Tables, Taken};
@@ -35,7 +35,7 @@ struct Column {
 }
 
 pub(in crate::adapters) async fn fingerprint(asked: &Tables, limit: Duration) -> Result<Taken, AdapterError> {
-    let server = Server::parse(&asked.url)?;
+    let server = Server::parse(&asked.url)?.within(limit);
     let late = || AdapterError::TimedOut(format!("{}: no fingerprint within {limit:?}", server.label));
     timeout(limit, take(&server, asked, limit)).await.unwrap_or_else(|_| Err(late()))
 }

@@ -1,126 +1,94 @@
-//! MySQL and MariaDB: one connection as a URL names it, queries for probes, and fingerprints of tables. No message holds a
-//! password, and nothing here decides by an error's text.
+//! MySQL and MariaDB: the ledger's client and its table, the availability probe of a ledger, questions and queries for probes,
+//! fingerprints of tables. One connection per writer and no pool: a commit in doubt must stay visible. Nothing here decides
+//! by an error's text, and no message holds a password.
 
+mod classify;
 mod fingerprint;
+mod gtid;
+mod ledger;
+mod look;
+mod replica;
+mod server;
+mod snapshot;
 mod sql;
+mod table;
 
-use super::AdapterError;
-use mysql_async::{Conn, Error, Opts, OptsBuilder, Row, SslOpts, Value};
-use std::path::PathBuf;
+use super::systems::{MysqlAsk, Seen};
+use super::{AdapterError, ClientSettings, Opened, ServerPlace};
+use crate::clock::Clock;
+use server::Server;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
 pub(super) use fingerprint::fingerprint;
 pub(super) use sql::scalar;
 
-/// Where to connect and how. No `Debug`: it holds a password.
-struct Server {
-    opts: Opts,
-    /// `mysql 127.0.0.1:3306/app`, for messages.
-    label: String,
+fn server(place: &ServerPlace, limit: Duration) -> Result<Server, AdapterError> {
+    let server = Server::parse(&place.url)?;
+    let patience = place.connect_timeout.unwrap_or(server.patience).min(limit);
+    Ok(server.patient(patience))
 }
 
-impl Server {
-    /// Reads a `mysql://` URL. Besides what the client knows: `ssl-mode=REQUIRED`, `VERIFY_CA` or `VERIFY_IDENTITY`, and
-    /// `ssl-ca`, as MySQL's own clients have them.
-    fn parse(url: &str) -> Result<Self, AdapterError> {
-        let (plain, tls) = take_tls(url);
-        // The parser's message may quote a part of the URL, and with it the password.
-        let opts = Opts::from_url(&plain).map_err(|_| {
-            let text = "the URL of a mysql target cannot be read; write mysql://user:password@host:port/database";
-            AdapterError::Other(text.to_owned())
-        })?;
-        let label =
-            format!("mysql {}:{}/{}", opts.ip_or_hostname(), opts.tcp_port(), opts.db_name().unwrap_or_default());
-        // A client on the same machine would go by the socket, past whatever stands in front of the port.
-        let opts = OptsBuilder::from_opts(opts).prefer_socket(false).stmt_cache_size(Some(0)).ssl_opts(tls);
-        Ok(Self { opts: opts.into(), label })
-    }
-
-    /// A new connection, ready for statements.
-    async fn connect(&self, limit: Duration) -> Result<Conn, AdapterError> {
-        match timeout(limit, Conn::new(self.opts.clone())).await {
-            Err(_) => Err(AdapterError::TimedOut(format!("{}: no connection within {limit:?}", self.label))),
-            Ok(connected) => connected.map_err(|e| self.refused("connecting", &e)),
-        }
-    }
-
-    /// An error as a message: what, where, the server's code and its words.
-    fn refused(&self, what: &str, error: &Error) -> AdapterError {
-        match error {
-            Error::Server(e) => {
-                AdapterError::Refused(format!("{}: {what}: {} (error {})", self.label, e.message, e.code))
-            }
-            Error::Io(e) => AdapterError::Unreachable(format!("{}: {what}: {e}", self.label)),
-            _ => AdapterError::Other(format!("{}: {what}: the connection broke", self.label)),
-        }
-    }
-
-    /// The same without the server's words, which may quote a value that was sent to it.
-    fn refused_quietly(&self, what: &str, error: &Error) -> AdapterError {
-        match error {
-            Error::Server(e) => AdapterError::Refused(format!("{}: {what}: error {}", self.label, e.code)),
-            other => self.refused(what, other),
-        }
-    }
+/// Opens a ledger in a table; connections are made when they are first needed.
+///
+/// # Errors
+/// When the URL or the table's name is wrong.
+pub fn open_ledger(
+    clock: &Clock,
+    place: &ServerPlace,
+    table: &str,
+    settings: &ClientSettings,
+) -> Result<Opened, AdapterError> {
+    let server = Arc::new(server(place, settings.timeout)?);
+    let table = table::Table::new(Arc::clone(&server), table, settings)?;
+    let client = ledger::Ledger::new(clock.clone(), server, &table, settings, place.response_timeout);
+    Ok(Opened { client: Arc::new(client), store: Some(Arc::new(table)) })
 }
 
-/// Splits off what the client's own URLs do not know.
-fn take_tls(url: &str) -> (String, Option<SslOpts>) {
-    let Some((base, query)) = url.split_once('?') else { return (url.to_owned(), None) };
-    let (mut kept, mut mode, mut file) = (Vec::new(), String::new(), None);
-    for pair in query.split('&') {
-        match pair.split_once('=') {
-            Some(("ssl-mode", word)) => mode = word.to_ascii_uppercase(),
-            Some(("ssl-ca", path)) => file = Some(PathBuf::from(path.replace("%2F", "/").replace("%2f", "/"))),
-            _ => kept.push(pair.to_owned()),
-        }
-    }
-    let roots = file.into_iter().map(Into::into).collect();
-    let opts = SslOpts::default().with_root_certs(roots);
-    let tls = match mode.as_str() {
-        "REQUIRED" => Some(opts.with_danger_accept_invalid_certs(true).with_danger_skip_domain_validation(true)),
-        "VERIFY_CA" => Some(opts.with_danger_skip_domain_validation(true)),
-        "VERIFY_IDENTITY" => Some(opts),
-        _ => None,
-    };
-    (if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) }, tls)
+/// Opens the probe that looks whether the server takes writes, with a fresh connection each time.
+///
+/// # Errors
+/// When the URL is wrong.
+pub fn open_probe(clock: &Clock, place: &ServerPlace, settings: &ClientSettings) -> Result<Opened, AdapterError> {
+    let limit = place.response_timeout.map_or(settings.timeout, |patience| patience.min(settings.timeout));
+    let probe = ledger::Probe { clock: clock.clone(), server: server(place, limit)?, limit };
+    Ok(Opened { client: Arc::new(probe), store: None })
 }
 
-/// A value of a row as text; none for NULL.
-fn text(row: &Row, column: usize) -> Option<String> {
-    match row.as_ref(column)? {
-        Value::NULL => None,
-        Value::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        Value::Int(n) => Some(n.to_string()),
-        Value::UInt(n) => Some(n.to_string()),
-        Value::Float(n) => Some(n.to_string()),
-        Value::Double(n) => Some(n.to_string()),
-        // As SQL writes it, without the quotes.
-        other => Some(other.as_sql(true).trim_matches('\'').to_owned()),
-    }
+/// Answers one question within `limit`.
+///
+/// # Errors
+/// When nobody answers, a right is missing, or the URL is wrong.
+pub(super) async fn look(place: &ServerPlace, ask: &MysqlAsk, limit: Duration) -> Result<Seen, AdapterError> {
+    let server = server(place, limit)?;
+    let late = || AdapterError::TimedOut(format!("{}: no answer within {limit:?}", server.label));
+    timeout(limit, look::look(&server, ask)).await.unwrap_or_else(|_| Err(late()))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Who logs in where, and to which database, for MySQL's own programs.
+pub struct Login {
+    /// The host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The user.
+    pub user: String,
+    /// Its password.
+    pub password: String,
+    /// The database; empty if none is named.
+    pub database: String,
+}
 
-    #[test]
-    fn a_label_names_the_place_and_a_wrong_url_is_not_quoted() {
-        let server = Server::parse("mysql://app:hunter2@127.0.0.1:3307/books?ssl-mode=VERIFY_CA&ssl-ca=%2Fca.pem");
-        assert_eq!(server.map(|s| s.label).ok().as_deref(), Some("mysql 127.0.0.1:3307/books"));
-        for url in ["mysql://app:hunter2@127.0.0.1:port/books", "hunter2", "mysql://app:hunter2@h/d?nonsense=hunter2"] {
-            let error = Server::parse(url).err().map(|e| e.to_string()).unwrap_or_default();
-            assert!(!error.is_empty() && !error.contains("hunter2"), "{url}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_mode_is_taken_out_of_the_url() {
-        let (url, tls) = take_tls("mysql://h/d?ssl-mode=REQUIRED&pool_min=1");
-        assert_eq!(url, "mysql://h/d?pool_min=1");
-        assert!(tls.is_some_and(|tls| tls.accept_invalid_certs()));
-        assert!(take_tls("mysql://h/d?ssl-mode=VERIFY_IDENTITY").1.is_some_and(|tls| !tls.accept_invalid_certs()));
-        assert!(take_tls("mysql://h/d").1.is_none());
-    }
+/// The first server of a URL, for MySQL's own programs.
+///
+/// # Errors
+/// When the URL is wrong.
+pub fn login(url: &str) -> Result<Login, AdapterError> {
+    let server = Server::parse(url)?;
+    let database = server.database().unwrap_or_default().to_owned();
+    let (user, password, at) =
+        server.login().ok_or_else(|| AdapterError::Other("the URL names no server".to_owned()))?;
+    let (host, user, password) = (at.host.clone(), user.to_owned(), password.to_owned());
+    Ok(Login { host, port: at.port, user, password, database })
 }

@@ -1,6 +1,6 @@
 //! Queries for probes and checks: the first column of the first row, as text.
 
-use super::{Server, text};
+use super::server::{Server, text};
 use crate::adapters::AdapterError;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Params, Row, Value};
@@ -14,7 +14,7 @@ pub(in crate::adapters) async fn scalar(
     args: &[String],
     limit: Duration,
 ) -> Result<Option<String>, AdapterError> {
-    let server = Server::parse(url)?;
+    let server = Server::parse(url)?.within(limit);
     let late = || AdapterError::TimedOut(format!("{}: no answer within {limit:?}", server.label));
     timeout(limit, asked(&server, query, args, limit)).await.unwrap_or_else(|_| Err(late()))
 }

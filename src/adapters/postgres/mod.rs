@@ -4,9 +4,12 @@
 
 mod classify;
 mod fingerprint;
+mod hosts;
 mod ledger;
+mod look;
+mod position;
 mod probe;
-mod server;
+pub(super) mod server;
 mod snapshot;
 mod sql;
 mod table;
@@ -18,6 +21,7 @@ use crate::clock::Clock;
 use std::sync::Arc;
 
 pub(super) use fingerprint::fingerprint;
+pub(super) use look::{hindrance, look};
 pub use sql::Databases;
 
 /// Opens a ledger in a table; connections are made when they are first needed.
@@ -38,4 +42,12 @@ pub fn open_ledger(clock: &Clock, url: &str, table: &str, settings: &ClientSetti
 pub fn open_probe(clock: &Clock, url: &str, settings: &ClientSettings) -> Result<Opened, AdapterError> {
     let probe = probe::Probe::new(clock.clone(), Arc::new(server::Server::parse(url)?), settings.timeout);
     Ok(Opened { client: Arc::new(probe), store: None })
+}
+
+/// The database of a URL as libpq's variables, for PostgreSQL's own programs. The password is among them.
+///
+/// # Errors
+/// When the URL is wrong.
+pub fn environment(url: &str) -> Result<Vec<(String, String)>, AdapterError> {
+    Ok(server::Server::parse(url)?.environment(url))
 }

@@ -4,7 +4,7 @@
 //! run, writer and sequence number: it would hide duplicates, which are to be counted. Rows stay after a run, so that
 //! anybody can check the count with SQL; the next run's `prepare` removes them.
 
-use super::server::Server;
+use super::server::{Server, Session};
 use crate::adapters::snapshot::Snapshot;
 use crate::adapters::tally::{Frontier, Tally};
 use crate::adapters::{AdapterError, ClientSettings, Fut, LedgerStore, Row};
@@ -16,9 +16,25 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 
 /// One step of preparing or reading may take this long; a read-back of any size goes on as long as rows arrive.
 pub(super) const STALL: Duration = Duration::from_secs(30);
+
+/// The table's columns (none if there is no such table), the schema it is or would be in, who asks, and whether that one may
+/// write records, read them and clear them away.
+const LOOK: &str = "select (select string_agg(a.attname || ' ' || format_type(a.atttypid, null), ', ' order by a.attnum) \
+         from pg_attribute a where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped), \
+     quote_ident(coalesce((parse_ident($1))[array_length(parse_ident($1), 1) - 1], current_schema())), \
+     quote_ident(current_user), \
+     case when not exists (select from pg_attribute a where a.attrelid = to_regclass($1) and a.attname = 'pos') then false \
+         else has_table_privilege(current_user, to_regclass($1), 'select') \
+         and has_table_privilege(current_user, to_regclass($1), 'insert') \
+         and has_table_privilege(current_user, to_regclass($1), 'delete') \
+         and coalesce(has_sequence_privilege(current_user, pg_get_serial_sequence($1, 'pos'), 'usage'), true) end";
+
+/// Those of a ledger's table.
+const COLUMNS: &str = "pos bigint, run text, writer integer, seq bigint, attempt integer, payload bytea";
 
 /// A ledger's table on a server.
 pub(super) struct Table {
@@ -78,6 +94,36 @@ impl Table {
 
     async fn make(&self) -> Result<(), AdapterError> {
         let session = self.server.connect(STALL).await?;
+        let name = self.name.to_string();
+        let found = self.within("looking for", session.client.query_one(LOOK, &[&name])).await?;
+        let broke = |e| self.server.refused("looking for the ledger's table", &e);
+        let columns: Option<String> = found.try_get(0).map_err(broke)?;
+        let user: String = found.try_get(2).map_err(broke)?;
+        match columns.as_deref() {
+            None => self.create(&session, found.try_get(1).map_err(broke)?, &user).await?,
+            Some(COLUMNS) if found.try_get(3).map_err(broke)? => {}
+            Some(COLUMNS) => {
+                return Err(self.no(&format!(
+                    "{user} may not use it: GRANT SELECT, INSERT, DELETE ON {name} TO {user}, and USAGE on its sequence"
+                )));
+            }
+            Some(others) => {
+                return Err(self.no(&format!(
+                    "that is somebody else's table (its columns: {others}); name another one: `ledger: {{table: …}}`"
+                )));
+            }
+        }
+        let clear = format!("delete from {} where run <> $1", self.name);
+        self.within("clearing", session.client.execute(&clear, &[&self.run.as_str()])).await?;
+        Ok(())
+    }
+
+    fn no(&self, why: &str) -> AdapterError {
+        AdapterError::Refused(format!("{}: the ledger's table {}: {why}", self.server.label, self.name))
+    }
+
+    /// Table and index in one transaction: none without the other.
+    async fn create(&self, session: &Session, schema: Option<String>, user: &str) -> Result<(), AdapterError> {
         let make = format!(
             "set client_min_messages = warning;
              create table if not exists {0} (pos bigserial primary key, run text not null, writer integer not null,
@@ -85,10 +131,18 @@ impl Table {
              create index if not exists {1} on {0} (run, writer, seq)",
             self.name, self.name.index
         );
-        self.within("making", session.client.batch_execute(&make)).await?;
-        let clear = format!("delete from {} where run <> $1", self.name);
-        self.within("clearing", session.client.execute(&clear, &[&self.run.as_str()])).await?;
-        Ok(())
+        let made = match timeout(STALL, session.client.batch_execute(&make)).await {
+            Err(_) => return self.within_limit(Duration::ZERO, "making", std::future::pending()).await,
+            Ok(made) => made,
+        };
+        let Err(error) = made else { return Ok(()) };
+        if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+            let schema = schema.unwrap_or_else(|| "…".to_owned());
+            return Err(self.no(&format!(
+                "it is not there, and {user} may not make it (SQLSTATE 42501): GRANT CREATE ON SCHEMA {schema} TO {user}"
+            )));
+        }
+        Err(self.server.refused(&format!("making the ledger's table {}", self.name), &error))
     }
 
     /// A statement's result, in time or as an error that names the table.

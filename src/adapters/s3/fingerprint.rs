@@ -2,7 +2,8 @@
 //! bytes only if that was asked for: it depends on how an object was uploaded and encrypted.
 
 use super::S3;
-use super::listing::{self, Age, Entry, Kind, Next};
+use super::listing::{Age, Entry, Kind};
+use super::pages::Pages;
 use crate::adapters::AdapterError;
 use crate::adapters::data::selection::{Sums, digest};
 use crate::adapters::data::{Content, Objects, Taken, Versions};
@@ -31,28 +32,23 @@ fn shape(asked: &Objects) -> &'static str {
 async fn take(s3: &S3, asked: &Objects) -> Result<Taken, AdapterError> {
     let mut sums = Sums::new(&asked.selection, "object", shape(asked));
     for prefix in asked.selection.prefixes() {
-        let (mut from, mut places) = (Next::new(), Places::default());
+        let (mut pages, mut places) = (Pages::of(s3, asked.versions, asked.page, &prefix), Places::default());
         loop {
-            let Some(text) = s3.list(asked, &prefix, &from).await? else {
-                let absent = vec![format!("the bucket `{}`", asked.bucket.name)];
-                return Ok(Taken { absent, ..Sums::new(&asked.selection, "object", "").taken() });
+            let entries = match pages.next().await {
+                Ok(Some(entries)) => entries,
+                Ok(None) => break,
+                Err(AdapterError::Missing(_)) => {
+                    let absent = vec![format!("the bucket `{}`", asked.bucket.name)];
+                    return Ok(Taken { absent, ..Sums::new(&asked.selection, "object", "").taken() });
+                }
+                Err(error) => return Err(error),
             };
-            let wrong = |why: String| AdapterError::Other(format!("list {}: {why}", s3.label(&prefix)));
-            let page = listing::parse(&text).map_err(wrong)?;
-            if let Some(stray) = page.entries.iter().find(|entry| !entry.key.starts_with(&prefix)) {
-                return Err(wrong(format!("`{}` was not asked for", stray.key)));
-            }
-            let wanted = page.entries.into_iter().filter(|entry| asked.selection.counts(&entry.key));
+            let wanted = entries.into_iter().filter(|entry| asked.selection.counts(&entry.key));
             let placed = wanted.map(|entry| (places.of(&entry), entry)).collect::<Vec<_>>();
             let digests = stream::iter(placed).map(|(place, entry)| object(s3, asked, place, entry));
             let mut digests = digests.buffer_unordered(AT_ONCE);
             while let Some((key, digest)) = digests.try_next().await? {
                 sums.add(&prefix, &key, digest);
-            }
-            match page.next {
-                None => break,
-                Some(next) if next == from => return Err(wrong("it goes round in circles".to_owned())),
-                Some(next) => from = next,
             }
         }
     }

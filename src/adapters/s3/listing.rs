@@ -30,6 +30,8 @@ pub(super) struct Entry {
     pub version: Option<Version>,
     pub size: u64,
     pub etag: String,
+    /// When it was written, as the server says it.
+    pub modified: String,
 }
 
 /// Which of an object's versions it is.
@@ -71,6 +73,17 @@ pub(super) fn parse(text: &str) -> Result<Page, String> {
     Ok(Page { entries, next: next(&top, encoded)? })
 }
 
+/// The text of an element right below the root, `Status` of a bucket's versioning for one; none if it is not there.
+pub(super) fn said(text: &str, name: &str) -> Result<Option<String>, String> {
+    let mut said = None;
+    elements(text, &mut |element: &str, text: &str, _: Fields| {
+        if element == name && !text.is_empty() {
+            said = Some(text.to_owned());
+        }
+    })?;
+    Ok(said)
+}
+
 /// The code that an error's answer names.
 pub(super) fn code(text: &str) -> Option<String> {
     let mut code = None;
@@ -102,7 +115,8 @@ fn entry(kind: Kind, fields: &Fields, encoded: bool) -> Result<Entry, String> {
         (Some(id), Some(age)) => Some(Version { id: id.clone(), age }),
         (Some(_), None) => return Err(format!("`{key}` has a version that is neither the latest nor an older one")),
     };
-    Ok(Entry { key, kind, version, size, etag: field("ETag").cloned().unwrap_or_default() })
+    let text = |name: &str| field(name).cloned().unwrap_or_default();
+    Ok(Entry { key, kind, version, size, etag: text("ETag"), modified: text("LastModified") })
 }
 
 fn next(top: &Fields, encoded: bool) -> Result<Option<Next>, String> {
@@ -143,6 +157,9 @@ fn elements(text: &str, take: &mut dyn FnMut(&str, &str, Fields)) -> Result<Stri
                 root.get_or_insert_with(|| path[0].clone());
                 said.clear();
             }
+            Event::Empty(empty) if path.is_empty() => {
+                root.get_or_insert_with(|| String::from_utf8_lossy(empty.local_name().as_ref()).into_owned());
+            }
             Event::Empty(empty) if path.len() == 1 => {
                 take(&String::from_utf8_lossy(empty.local_name().as_ref()), "", Fields::new());
             }
@@ -180,7 +197,8 @@ mod tests {
     use super::*;
 
     fn object(key: &str, size: u64) -> Entry {
-        Entry { key: key.to_owned(), kind: Kind::Object, version: None, size, etag: "\"e\"".to_owned() }
+        let (key, etag) = (key.to_owned(), "\"e\"".to_owned());
+        Entry { key, kind: Kind::Object, version: None, size, etag, modified: String::new() }
     }
 
     fn list(inner: &str) -> Result<Page, String> {

@@ -1,6 +1,6 @@
 //! The client against a service that throttles, cuts off, moves things and lies; a real server is asked elsewhere.
 
-use super::super::data::{Content, Login, Selection, Taken};
+use super::super::data::{Content, Login, Objects, Selection, Taken};
 use super::*;
 use axum::Router;
 use axum::body::Body;

@@ -41,7 +41,7 @@ fn objective(a: &Analysis, result: &crate::analysis::ObjectiveResult) -> Observa
         result.fault.iter().flat_map(|id| views.iter().filter_map(|w| recovery_of(w, id))).collect();
     let measured = clock(a, result.fault.as_ref()).unwrap_or_else(|| match objective.kind {
         ObjectiveKind::Rto => time(result.actual, &recoveries, objective.basis),
-        ObjectiveKind::RpoTime => result.actual.map_or(Measured::Unknown, Measured::Within),
+        ObjectiveKind::RpoTime | ObjectiveKind::Detect => result.actual.map_or(Measured::Unknown, Measured::Within),
         ObjectiveKind::RpoWrites => writes(result.actual, &views),
     });
     let mut observation = Observation::new(subject(objective), measured);

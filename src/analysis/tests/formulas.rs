@@ -54,6 +54,7 @@ fn a_freeze_is_seen_though_every_visit_ends_ok() {
     assert_eq!(r.first_restored, Some(ms(7_000 - 5_055, 8_051 - 5_050)));
     assert_eq!(r.sustained, r.first_restored);
     assert_eq!(a.workloads[0].operations.late, 20);
+    assert_eq!(a.workloads[0].latency_before.unwrap().max, 10 * MS, "what came after the fault is none of it");
     assert_eq!(r.attribution, Attribution::System, "it was asked for before the heal; it cannot be told apart");
 }
 

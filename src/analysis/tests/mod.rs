@@ -3,6 +3,7 @@
 mod builder;
 mod formulas;
 mod ledgers;
+mod restores;
 mod sites;
 mod vantages;
 mod verdicts;

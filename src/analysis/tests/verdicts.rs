@@ -143,6 +143,24 @@ fn recovery_by_the_heal_fails_an_expected_failover() {
 }
 
 #[test]
+fn a_condition_that_the_outage_ends_itself_does_not_stand_for_failover() {
+    let drill = |rest_is_healed: i64, outage_ends: i64| {
+        let mut b = Builder::new();
+        b.start.expects_failover = true;
+        b.event(5_000, What::PhaseStarted { phase: Phase::Outage });
+        b.schedule(0, 30_000, &[(6_100, 8_000)]).fault("condition", 5_050, 5_070).fault("rest", 6_050, 6_070);
+        b.healed("condition", 6_500, 6_600).event(outage_ends, What::PhaseEnded { phase: Phase::Outage });
+        b.healed("rest", rest_is_healed, rest_is_healed + 10).end();
+        b.analyze()
+    };
+    assert_eq!(drill(12_000, 6_700).verdict, Verdict::Pass);
+    // Nothing that is still broken was survived.
+    assert_eq!(drill(7_000, 6_700).verdict, Verdict::Fail);
+    // Healed later, it may be what brought service back.
+    assert_eq!(drill(12_000, 6_550).verdict, Verdict::Fail);
+}
+
+#[test]
 fn a_record_that_stops_is_dirty_while_a_fault_is_open_and_aborted_otherwise() {
     let open = {
         let mut b = Builder::new();
@@ -236,4 +254,33 @@ fn garbage_is_analysed_without_a_panic() {
     b.end();
     let a = b.analyze();
     assert!(a.notes.iter().any(|note| note.contains("impossible times")));
+}
+
+/// The fault is in [5,050 ms, 5,070 ms], and was noticed in [7,000 ms, 7,400 ms].
+#[test]
+fn the_time_to_detect_lies_between_two_looks() {
+    let noticed = |target_ms: i64| {
+        let mut b = drill(60_000);
+        b.event(2_000, What::Milestone { name: "detected".into(), step: "early".into(), span: span(1_900, 2_000) });
+        b.event(7_400, What::Milestone { name: "detected".into(), step: "seen".into(), span: span(7_000, 7_400) });
+        b.event(9_400, What::Milestone { name: "detected".into(), step: "late".into(), span: span(9_000, 9_400) });
+        b.start.objectives.push(Objective { workload: "".into(), ..objective(ObjectiveKind::Detect, target_ms * MS) });
+        b.end().analyze()
+    };
+    let a = noticed(2_350);
+    assert_eq!((a.objectives[1].actual, a.verdict), (Some(ms(1_930, 2_350)), Verdict::Pass), "{:?}", a.reasons);
+    let a = noticed(1_000);
+    assert_eq!((a.verdict, reason(&a)), (Verdict::Fail, "time to detect: missed by at least 930 ms"));
+    let a = noticed(2_000);
+    assert_eq!(a.verdict, Verdict::Inconclusive);
+    assert!(reason(&a).contains("between 1.93 s and 2.35 s"), "{}", reason(&a));
+}
+
+#[test]
+fn what_nobody_noticed_has_no_time() {
+    let mut b = drill(60_000);
+    b.start.objectives.push(Objective { workload: "".into(), ..objective(ObjectiveKind::Detect, S) });
+    let a = b.end().analyze();
+    assert_eq!((a.objectives[1].actual, a.verdict), (None, Verdict::Inconclusive));
+    assert!(reason(&a).contains("nobody noticed"), "{}", reason(&a));
 }

@@ -1,12 +1,20 @@
 //! From a workload as planned to what its client needs: references filled in, the target's URL put in its place.
 //! Nothing is opened here.
 
-use crate::adapters::{ClientSettings, Command, Endpoint, HttpVersion, Line, Request};
+use crate::adapters::directory::records;
+use crate::adapters::elasticsearch::SearchPlace;
+use crate::adapters::s3::BucketPlace;
+use crate::adapters::{
+    ClientSettings, Command, DirectoryPlace, Endpoint, HttpVersion, Line, RedisWait, Request, ServerPlace,
+};
 use crate::faults::{Cx, FaultError};
-use crate::model::{ClientBehaviour, Comparison, RunId, Template};
-use crate::plan::{TargetSpec, WorkloadPlan};
+use crate::model::{ClientBehaviour, Comparison, Dur, RunId, Template};
+use crate::plan::{S3Target, TargetSpec, WorkloadPlan};
+use crate::probes;
 use crate::workloads::{CommandClient, HttpVisits, LEDGER_TABLE, Ledger, TcpTalks, WorkloadSpec};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use thiserror::Error;
 
 const PAYLOAD: u64 = 128;
@@ -82,19 +90,105 @@ fn ledger_endpoint(
     cx: &Cx<'_>,
 ) -> Result<Endpoint, EndpointError> {
     let text = |template| cx.text(template).map_err(|e| EndpointError::Reference(plan.name.to_string(), e));
-    match (target, plan.probe_of.is_some()) {
-        (Some(TargetSpec::Kv(kv)), false) => Ok(Endpoint::KvLedger { url: base(text(&kv.url)?) }),
-        (Some(TargetSpec::Kv(kv)), true) => Ok(probe(plan, &base(text(&kv.url)?))),
-        (Some(TargetSpec::Postgres(db)), false) => {
-            let table = ledger.table.clone().unwrap_or_else(|| LEDGER_TABLE.to_owned());
-            Ok(Endpoint::PostgresLedger { url: text(&db.url)?, table })
+    let server = |url, connect, response| Ok::<_, EndpointError>(place(text(url)?, connect, response));
+    let name = ledger.table.clone().unwrap_or_else(|| LEDGER_TABLE.to_owned());
+    let Some(target) = target else { return Err(no_ledger(plan, ledger)) };
+    let (records, visits) = match target {
+        TargetSpec::Kv(kv) => {
+            let url = base(text(&kv.url)?);
+            (Endpoint::KvLedger { url: url.clone() }, probe(plan, &url))
         }
-        (Some(TargetSpec::Postgres(db)), true) => Ok(Endpoint::PostgresProbe { url: text(&db.url)? }),
-        _ => {
-            let why = format!("target `{}` holds no ledger; it must be of kind kv or postgres", ledger.target);
-            Err(EndpointError::Unfit(plan.name.to_string(), why))
+        TargetSpec::Postgres(db) => {
+            let url = text(&db.url)?;
+            (Endpoint::PostgresLedger { url: url.clone(), table: name }, Endpoint::PostgresProbe { url })
         }
+        TargetSpec::Mysql(db) => {
+            let place = server(&db.url, db.connect_timeout, db.response_timeout)?;
+            (Endpoint::MysqlLedger { place: place.clone(), table: name }, Endpoint::MysqlProbe { place })
+        }
+        TargetSpec::Redis(redis) => {
+            let place = server(&redis.url, redis.connect_timeout, redis.response_timeout)?;
+            let wait = ledger.wait.map(|wait| RedisWait { replicas: wait.replicas, timeout: wait.timeout.0 });
+            let probe = Endpoint::RedisProbe { place: place.clone(), prefix: name.clone() };
+            (Endpoint::RedisLedger { place, prefix: name, wait }, probe)
+        }
+        TargetSpec::Etcd(etcd) => {
+            let place = server(&etcd.url, etcd.connect_timeout, etcd.response_timeout)?;
+            let probe = Endpoint::EtcdProbe { place: place.clone(), prefix: name.clone() };
+            (Endpoint::EtcdLedger { place, prefix: name }, probe)
+        }
+        TargetSpec::Couchdb(couchdb) => {
+            let place = server(&couchdb.url, couchdb.connect_timeout, couchdb.response_timeout)?;
+            let probe = Endpoint::CouchdbProbe { place: place.clone(), prefix: name.clone() };
+            (Endpoint::CouchdbLedger { place, prefix: name }, probe)
+        }
+        TargetSpec::Mongodb(set) => {
+            let place = server(&set.url, set.connect_timeout, set.response_timeout)?;
+            let probe = Endpoint::MongodbProbe { place: place.clone(), prefix: name.clone() };
+            (Endpoint::MongodbLedger { place, prefix: name }, probe)
+        }
+        TargetSpec::Rabbitmq(rabbitmq) => {
+            let place = server(&rabbitmq.url, rabbitmq.connect_timeout, rabbitmq.response_timeout)?;
+            let queue = ledger.queue.clone().unwrap_or_default();
+            let probe = Endpoint::RabbitmqProbe { place: place.clone(), prefix: name.clone(), queue: queue.clone() };
+            (Endpoint::RabbitmqLedger { place, prefix: name, queue }, probe)
+        }
+        TargetSpec::Elasticsearch(search) => {
+            let server = server(&search.url, search.connect_timeout, search.response_timeout)?;
+            let api_key = search.api_key.as_ref().map(text).transpose()?;
+            let place = SearchPlace { server, api_key, active_shards: search.active_shards };
+            (Endpoint::ElasticLedger(place.clone(), name.clone()), Endpoint::ElasticProbe(place, name))
+        }
+        TargetSpec::S3(s3) => {
+            let place = bucket_place(plan, s3, cx)?;
+            (Endpoint::S3Ledger(place.clone(), name.clone()), Endpoint::S3Probe(place, name))
+        }
+        TargetSpec::Directory(directory) => {
+            let place = directory_place(ledger, text(&directory.path)?, name, cx);
+            (Endpoint::DirectoryLedger { place: place.clone() }, Endpoint::DirectoryProbe { place })
+        }
+        _ => return Err(no_ledger(plan, ledger)),
+    };
+    Ok(if plan.probe_of.is_some() { visits } else { records })
+}
+
+fn no_ledger(plan: &WorkloadPlan, ledger: &Ledger) -> EndpointError {
+    let why = format!("target `{}` is of a kind that holds no ledger", ledger.target);
+    EndpointError::Unfit(plan.name.to_string(), why)
+}
+
+fn bucket_place(plan: &WorkloadPlan, s3: &S3Target, cx: &Cx<'_>) -> Result<BucketPlace, EndpointError> {
+    let bucket = probes::bucket(s3, cx).map_err(|e| EndpointError::Reference(plan.name.to_string(), e))?;
+    let (connect_timeout, response_timeout) = (s3.connect_timeout.map(|d| d.0), s3.response_timeout.map(|d| d.0));
+    Ok(BucketPlace { bucket, connect_timeout, response_timeout })
+}
+
+fn directory_place(ledger: &Ledger, path: String, name: String, cx: &Cx<'_>) -> DirectoryPlace {
+    DirectoryPlace {
+        path: absolute(&cx.scope.base().join(path)),
+        name,
+        fsync: ledger.fsync.unwrap_or_default(),
+        layout: ledger.layout.unwrap_or_default(),
+        need: None,
     }
+}
+
+/// Links stay as they are: a failover may be a link that leads somewhere else.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// What a ledger may write in a directory if it writes for as long as it may: so much must be free.
+pub fn demand(mut endpoint: Endpoint, plan: &WorkloadPlan, settings: &ClientSettings, longest: Duration) -> Endpoint {
+    if let Endpoint::DirectoryLedger { place } = &mut endpoint {
+        let bytes = plan.rate * longest.as_secs_f64() * records::size(settings.payload) as f64;
+        place.need = Some(bytes as u64);
+    }
+    endpoint
+}
+
+fn place(url: String, connect: Option<Dur>, response: Option<Dur>) -> ServerPlace {
+    ServerPlace { url, connect_timeout: connect.map(|d| d.0), response_timeout: response.map(|d| d.0) }
 }
 
 fn base(mut url: String) -> String {
@@ -129,7 +223,7 @@ fn line(visits: &HttpVisits, cx: &Cx<'_>) -> Result<Line, FaultError> {
     let text = |template: &Option<Template>| template.as_ref().map(|t| cx.text(t)).transpose();
     let ca = text(&visits.ca)?.map(|file| cx.scope.base().join(file).display().to_string());
     let version = if visits.version == Some(2) { HttpVersion::Two } else { HttpVersion::One };
-    Ok(Line { version, ca, server_name: text(&visits.server_name)?, resolver: text(&visits.resolver)? })
+    Ok(Line { version, ca, server_name: text(&visits.server_name)?, resolver: text(&visits.resolver)?, identity: None })
 }
 
 fn http_endpoint(plan: &WorkloadPlan, visits: &HttpVisits, cx: &Cx<'_>) -> Result<Endpoint, EndpointError> {

@@ -2,8 +2,9 @@
 //! rows, then the rows of blocks that are not as expected. What it finds is what reading every row finds.
 
 use super::read_back::Fold;
+use crate::adapters::row_hash::{BlockHash, Hashing};
 use crate::adapters::snapshot::{BlockSum, Snapshot, Which};
-use crate::adapters::{AdapterError, ClientSettings, LedgerStore, row_hash};
+use crate::adapters::{AdapterError, ClientSettings, LedgerStore};
 use crate::event::ReadBack;
 use crate::ledger::{BLOCK, Expected, Ledger, Order};
 use crate::model::{Key, RunId};
@@ -49,7 +50,8 @@ pub async fn read_back(
     }
     let (run, size) = (settings.run.clone(), usize::try_from(settings.payload).unwrap_or(usize::MAX));
     // Hashing what is expected takes about as long as the server needs for hashing what is there.
-    let expected = tokio::task::spawn_blocking(move || expect(ledger, &run, size));
+    let hashing = snapshot.hashing();
+    let expected = tokio::task::spawn_blocking(move || expect(ledger, &run, size, hashing));
     let sums = snapshot.blocks().await?;
     let expected =
         expected.await.map_err(|e| AdapterError::Other(format!("summing up what is expected of the ledger: {e}")))?;
@@ -64,23 +66,22 @@ struct Sums {
     hashes: Option<(u64, u64)>,
 }
 
-fn expect(mut ledger: Ledger, run: &RunId, size: usize) -> Vec<Sums> {
+fn expect(mut ledger: Ledger, run: &RunId, size: usize, hashing: Hashing) -> Vec<Sums> {
     let sums = |block: Expected| {
-        let hashes = (!block.in_doubt).then(|| hashes(&block, run, size));
+        let hashes = (!block.in_doubt).then(|| hashes(&block, run, size, hashing));
         Sums { block, hashes }
     };
     ledger.expected().into_iter().map(sums).collect()
 }
 
 /// The sum of the rows' hashes, and the hash of their order.
-fn hashes(block: &Expected, run: &RunId, size: usize) -> (u64, u64) {
-    let (mut sum, mut order) = (0_u64, row_hash::OrderHash::default());
+fn hashes(block: &Expected, run: &RunId, size: usize, hashing: Hashing) -> (u64, u64) {
+    let mut hash = BlockHash::of(hashing);
     for seq in block.acked.iter().flat_map(|(from, to)| *from..=*to) {
         let bytes = payload::payload(run, Key { writer: block.writer, seq }, size);
-        sum = sum.wrapping_add(row_hash::row(seq, &bytes));
-        order.push(seq);
+        hash.push(seq, &bytes);
     }
-    (sum, order.value())
+    hash.finish()
 }
 
 impl Sums {

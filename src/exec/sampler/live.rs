@@ -41,6 +41,7 @@ impl Live {
             recent_ok: 0,
             recent_p50: None,
             recent_p99: None,
+            recent_max: None,
         };
         let part = Part { number: i64::MIN, done: 0, ok: 0, latencies: Vec::new() };
         Self { total, parts: vec![part; PARTS as usize + 1] }
@@ -99,6 +100,7 @@ impl Live {
             recent_ok: ok,
             recent_p50: share(50),
             recent_p99: share(99),
+            recent_max: share(100),
             ..self.total.clone()
         }
     }
@@ -145,7 +147,7 @@ mod tests {
         let stats = live.stats(Mono(1_000_000_000));
         assert_eq!((stats.due, stats.ok, stats.fail), (100, 100, 1));
         assert_eq!((stats.recent_done, stats.recent_ok), (101, 100));
-        assert_eq!((stats.recent_p50, stats.recent_p99), (Some(49), Some(98)));
+        assert_eq!((stats.recent_p50, stats.recent_p99, stats.recent_max), (Some(49), Some(98), Some(99)));
         let later = live.stats(Mono(5_000_000_000));
         assert_eq!((later.ok, later.recent_done, later.recent_p99), (100, 0, None));
     }

@@ -15,7 +15,7 @@ mod schedule;
 mod stall;
 mod writers;
 
-pub use endpoint::{EndpointError, endpoint};
+pub use endpoint::{EndpointError, demand, endpoint};
 
 use crate::adapters::{AdapterError, Client, ClientSettings, Endpoint, Flights, LedgerStore, World};
 use crate::clock::Clock;

@@ -80,13 +80,16 @@ fn env_secrets(cx: &Cx<'_>, ast: &StepAst<'_>, fault: &FaultSpec, said: Option<R
             _ => find(cx, content, &mut needed),
         }
     }
-    // Whether it is back is seen by finding it again.
-    if let FaultSpec::ProcessKill(kill) = fault {
-        for name in std::iter::once(kill.target.name()).chain(kill.alive.as_deref()) {
-            let at = ast.value.find_text(name).unwrap_or(ast.value.region);
-            let secrets = cx.scope.env_secrets_of.get(name).into_iter().flatten();
-            needed.extend(secrets.map(|secret| (secret.clone(), at)));
-        }
+    // Whether it is back is seen by finding it again, and a database is healed by a login.
+    let found_again: Vec<&str> = match fault {
+        FaultSpec::ProcessKill(kill) => std::iter::once(kill.target.name()).chain(kill.alive.as_deref()).collect(),
+        FaultSpec::PostgresPauseReplay(pause) => vec![pause.target.name()],
+        _ => Vec::new(),
+    };
+    for name in found_again {
+        let at = ast.value.find_text(name).unwrap_or(ast.value.region);
+        let secrets = cx.scope.env_secrets_of.get(name).into_iter().flatten();
+        needed.extend(secrets.map(|secret| (secret.clone(), at)));
     }
     match (needed.first(), said) {
         (Some((name, at)), None) => cx.wrong(

@@ -4,14 +4,16 @@ use super::expressions;
 use super::references::{self, Stage, no_steps};
 use super::vantages::{self, Vantages};
 use super::{Cx, kind_of, sites};
-use crate::model::{ClientBehaviour, Comparison, Dur, Percent, RetryPolicy, Service, Template, WorkloadName};
+use crate::model::{
+    ClientBehaviour, Comparison, Dur, FileLayout, Fsync, Percent, RetryPolicy, Service, Template, WorkloadName,
+};
 use crate::plan::{Budget, GuardCheck, GuardPlan, ServiceSpec, TargetPlan, TargetSpec, Waiver, WorkloadPlan};
 use crate::playbook::Region;
 use crate::playbook::ast::DrillAst;
 use crate::playbook::fields::Fields;
 use crate::playbook::is_snake;
 use crate::playbook::tree::{Name, Node};
-use crate::probes::{self, HttpExpect, ProbeSpec};
+use crate::probes::{self, CouchdbProbe, HttpExpect, PostgresProbe, ProbeSpec, S3Probe};
 use crate::workloads::{self, ClientSpec, HttpVisits, Ledger, TcpTalks, WorkloadSpec};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -25,6 +27,10 @@ const MOST_IN_FLIGHT: f64 = 28_000.0;
 const MOST_RATE: f64 = 1_000_000.0;
 const MOST_WRITERS: u16 = 4096;
 const MOST_PAYLOAD: u64 = 1 << 20;
+
+/// Kinds of targets that can hold a ledger.
+pub(super) const LEDGERS: &[&str] =
+    &["kv", "postgres", "mysql", "redis", "etcd", "directory", "couchdb", "s3", "mongodb", "rabbitmq", "elasticsearch"];
 
 type Targets = BTreeMap<String, TargetPlan>;
 
@@ -242,9 +248,83 @@ fn check_ledger(cx: &Cx<'_>, ledger: &Ledger, kind: &Node, targets: &Targets) {
     }
     sites::check(cx, ledger, kind);
     let written: Vec<&TargetSpec> = sites::written(ledger).filter_map(|t| targets.get(t)).map(|t| &t.spec).collect();
-    let in_sql = written.iter().any(|spec| matches!(spec, TargetSpec::Postgres(_)));
-    if ledger.table.is_some() && !in_sql && !written.is_empty() {
+    let named = written.iter().any(|spec| !matches!(spec, TargetSpec::Kv(_)));
+    if ledger.table.is_some() && !named && !written.is_empty() {
         cx.wrong(at("table"), "only a ledger in a database has a table", "take `table` out");
+    }
+    check_wait(cx, ledger, kind, &written);
+    check_files(cx, ledger, kind, &written);
+    check_queue(cx, ledger, kind, &written);
+}
+
+/// How records stand in files.
+fn check_files(cx: &Cx<'_>, ledger: &Ledger, kind: &Node, written: &[&TargetSpec]) {
+    let at = |key: &str| find_key(kind, key).unwrap_or(kind.region);
+    if written.iter().any(|target| !matches!(target, TargetSpec::Directory(_))) {
+        for (key, given) in [("fsync", ledger.fsync.is_some()), ("layout", ledger.layout.is_some())] {
+            if given {
+                cx.wrong(
+                    at(key),
+                    format!("`{key}` is about files, and only a ledger in a directory has any"),
+                    format!("take `{key}` out"),
+                );
+            }
+        }
+        return;
+    }
+    if ledger.fsync == Some(Fsync::Group) && ledger.layout == Some(FileLayout::Files) {
+        let help = "write `fsync: each`, or `layout: segments`";
+        cx.wrong(at("fsync"), "records that have a file each have nothing in common that could be synced", help);
+    }
+    if ledger.fsync == Some(Fsync::Group) && matches!(ledger.client, Some(ClientSpec::Fresh)) {
+        let help = "write `fsync: each`, or `client: pooled`";
+        cx.wrong(at("client"), "a file that all writers share stays open", help);
+    }
+}
+
+/// Only Redis is asked afterwards; others confirm as they are configured.
+fn check_wait(cx: &Cx<'_>, ledger: &Ledger, kind: &Node, written: &[&TargetSpec]) {
+    let Some(wait) = ledger.wait else { return };
+    let at = find_key(kind, "wait").unwrap_or(kind.region);
+    let limit = ledger.timeout.map_or(TIMEOUT, |d| d.0);
+    if written.iter().any(|target| !matches!(target, TargetSpec::Redis(_))) {
+        let help = "take `wait` out; for SQL, the server's own settings say when a commit is acknowledged";
+        cx.wrong(at, "only a ledger in Redis waits for replicas", help);
+    }
+    if wait.replicas == 0 {
+        cx.wrong(at, "this waits for nobody", "write `replicas: 1` or more, or take `wait` out");
+    }
+    let answer = written.iter().filter_map(|target| match target {
+        TargetSpec::Redis(redis) => redis.response_timeout,
+        _ => None,
+    });
+    let limit = answer.map(|d| d.0).chain([limit]).min().unwrap_or(limit);
+    if wait.timeout.0.is_zero() || wait.timeout.0 >= limit {
+        let message =
+            format!("a write is given up after {}: it cannot wait for replicas for {}", Dur(limit), wait.timeout);
+        cx.wrong(
+            at,
+            message,
+            "make `wait: {timeout: …}` longer than nothing, and shorter than `timeout` and `response_timeout`",
+        );
+    }
+}
+
+/// Only RabbitMQ has queues, and what is in a queue cannot be looked up.
+fn check_queue(cx: &Cx<'_>, ledger: &Ledger, kind: &Node, written: &[&TargetSpec]) {
+    let at = |key: &str| find_key(kind, key).unwrap_or(kind.region);
+    let queues = written.iter().filter(|target| matches!(target, TargetSpec::Rabbitmq(_))).count();
+    if ledger.queue.is_some() && queues < written.len() {
+        cx.wrong(at("queue"), "only a ledger in RabbitMQ has a queue", "take `queue` out");
+    }
+    if ledger.read_rate.is_some() && queues > 0 {
+        let help = "take `read_rate` out; the whole queue is read back anyway";
+        cx.wrong(at("read_rate"), "a queue cannot be asked for one record", help);
+    }
+    let arguments = ledger.queue.iter().flat_map(|queue| queue.arguments.keys());
+    if arguments.into_iter().any(|name| name == "x-queue-type") {
+        let help = "write `queue: {type: classic}` or `{type: quorum}`";
+        cx.wrong(at("x-queue-type"), "the queue's type is not said by an argument", help);
     }
 }
 
@@ -358,7 +438,7 @@ fn guard(cx: &Cx<'_>, node: &Node, workloads: &[WorkloadPlan]) -> Option<GuardPl
         Some(budget) => budget_of(cx, budget, workloads).map(GuardCheck::Budget),
         None => {
             expressions::check(cx, &kind);
-            cx.decode::<ProbeSpec>(&kind, "guard").map(GuardCheck::Probe)
+            cx.decode::<ProbeSpec>(&kind, "guard").map(|probe| GuardCheck::Probe(Box::new(probe)))
         }
     };
     let mut fields = Fields::of(node, "a guard", cx.said)?;
@@ -367,7 +447,7 @@ fn guard(cx: &Cx<'_>, node: &Node, workloads: &[WorkloadPlan]) -> Option<GuardPl
     let tolerate = fields.get("tolerate").map_or(Some(0), |n| cx.decode::<u32>(n, "tolerate"));
     let check = check?;
     if let GuardCheck::Probe(probe) = &check {
-        if let ProbeSpec::Fingerprint(_) = probe {
+        if let ProbeSpec::Fingerprint(_) | ProbeSpec::FingerprintAt(_) = &**probe {
             let help = "look at one figure by `sql` or `command` here, and `check: {fingerprint: …}` in a step";
             cx.wrong(node.region, "a fingerprint reads all of the data: it is no guard", help);
         }
@@ -402,20 +482,102 @@ fn budget_of(cx: &Cx<'_>, node: &Node, workloads: &[WorkloadPlan]) -> Option<Bud
 
 /// The target that a probe looks at must fit it.
 pub(super) fn probe_target(cx: &Cx<'_>, probe: &ProbeSpec, node: &Node) {
-    if let ProbeSpec::Fingerprint(print) = probe
-        && !cx.scope.fingerprints.contains(&print.0)
-    {
+    let print = match probe {
+        ProbeSpec::Fingerprint(print) => Some(&print.0),
+        ProbeSpec::FingerprintAt(print) => Some(&print.name),
+        _ => None,
+    };
+    if let Some(print) = print.filter(|print| !cx.scope.fingerprints.contains(*print)) {
         let known: Vec<&str> = cx.scope.fingerprints.iter().map(String::as_str).collect();
-        cx.unknown(node.find_text(&print.0).unwrap_or(node.region), "fingerprint", &print.0, &known);
+        cx.unknown(node.find_text(print).unwrap_or(node.region), "fingerprint", print, &known);
     }
-    let Some(target) = probe.target() else { return };
-    let at = node.find_text(target.name()).unwrap_or(node.region);
+    if let ProbeSpec::Postgres(probe) = probe {
+        whom_postgres_asks(cx, probe, node);
+    }
     let kinds: &[&str] = match probe.kind() {
         "sql" => &["postgres", "mysql"],
+        "fingerprint_at" => &["postgres", "mysql", "couchdb", "mongodb"],
+        "couchdb" => &["couchdb"],
+        "postgres" => &["postgres"],
+        "redis" => &["redis"],
+        "etcd" => &["etcd"],
+        "mysql" => &["mysql"],
+        "directory" => &["directory"],
+        "s3" => &["s3"],
+        "mongodb" => &["mongodb"],
+        "rabbitmq" => &["rabbitmq"],
+        "elasticsearch" => &["elasticsearch"],
         "process" => &["process"],
+        "kubernetes" | "pod_http" => &["kubernetes"],
         _ => &[],
     };
-    target_of_kind(cx, target.name(), at, kinds, &format!("`{}` looks at", probe.kind()));
+    for target in probe.targets() {
+        let at = node.find_text(target.name()).unwrap_or(node.region);
+        target_of_kind(cx, target.name(), at, kinds, &format!("`{}` looks at", probe.kind()));
+    }
+    match probe {
+        ProbeSpec::Couchdb(probe) => other_region(cx, probe, node),
+        ProbeSpec::S3(bucket) => second_bucket(cx, bucket, node),
+        ProbeSpec::Kubernetes(probe) => mistake(cx, probe.mistake(), node),
+        ProbeSpec::PodHttp(probe) => mistake(cx, probe.mistake(), node),
+        _ => {}
+    }
+}
+
+/// What a probe says of itself that does not go together.
+fn mistake(cx: &Cx<'_>, mistake: Option<(&str, &str)>, node: &Node) {
+    if let Some((what, help)) = mistake {
+        cx.wrong(node.region, what, help);
+    }
+}
+
+/// One target or several, and one for what one server answers alone.
+fn whom_postgres_asks(cx: &Cx<'_>, probe: &PostgresProbe, node: &Node) {
+    match (&probe.target, &probe.targets[..]) {
+        (None, []) => cx.wrong(node.region, "`postgres` asks nobody", "write `target: db`, or `targets: [pg1, pg2]`"),
+        (Some(_), [_, ..]) => {
+            let at = find_key(node, "targets").unwrap_or(node.region);
+            cx.wrong(
+                at,
+                "`postgres` has both `target` and `targets`",
+                "write all of them in `targets`, or one in `target`",
+            );
+        }
+        (None, [_, _, ..]) if probe.ask.is_of_one() => {
+            let at = find_key(node, "targets").unwrap_or(node.region);
+            cx.wrong(at, "this is asked of one server", "write `target: pg1`, and ask the others beside it");
+        }
+        _ => {}
+    }
+}
+
+/// Questions about two regions name the other one, and no others do.
+fn other_region(cx: &Cx<'_>, probe: &CouchdbProbe, node: &Node) {
+    let at = |name: &str| node.find_text(name).unwrap_or(node.region);
+    match (&probe.to, probe.ask.needs_another()) {
+        (Some(to), true) if *to == probe.target => {
+            cx.wrong(at(to.name()), "a region is not compared with itself", "name the other region in `to`");
+        }
+        (Some(to), true) => target_of_kind(cx, to.name(), at(to.name()), &["couchdb"], "`couchdb` looks at"),
+        (None, true) => cx.wrong(node.region, "this asks about two regions", "name the other one: `to: TARGET`"),
+        (Some(to), false) => cx.wrong(at(to.name()), "this asks about one region", "take `to` out"),
+        (None, false) => {}
+    }
+}
+
+/// `behind` compares two buckets; everything else looks at one.
+fn second_bucket(cx: &Cx<'_>, probe: &S3Probe, node: &Node) {
+    let at = |key: &str| node.get(key).map_or(node.region, |n| n.region);
+    match (probe.compares(), &probe.other) {
+        (true, None) => {
+            cx.wrong(at("ask"), "`behind` compares with a second bucket", "name its target: `other: NAME`");
+        }
+        (true, Some(other)) => {
+            target_of_kind(cx, other.name(), at("other"), &["s3"], "`s3` compares with");
+        }
+        (false, Some(_)) => cx.wrong(at("other"), "only `behind` compares with a second bucket", "take `other` out"),
+        (false, None) => {}
+    }
 }
 
 /// A waiver as written.

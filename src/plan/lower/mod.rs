@@ -2,9 +2,13 @@
 //! One file per part of a playbook; the order here is the order in which parts may refer to each other.
 
 mod acknowledge;
+mod apart;
+mod clusters;
 mod expressions;
 mod fingerprints;
+mod literal;
 mod load;
+mod metadata;
 mod objectives;
 mod order;
 mod params;
@@ -49,6 +53,8 @@ pub fn lower(ast: &Ast, inputs: &Inputs<'_>) -> Result<Vec<Plan>, Vec<Diagnostic
     let said = Diagnostics::new(ast.sources.clone());
     let quiet = Diagnostics::new(ast.sources.clone());
     let sections = parse::drill(&ast.root, &quiet);
+    literal::refused(&said);
+    literal::called_so(&sections, &said);
     let mut drills = Vec::new();
     for params in params::combinations(&sections, inputs, &said) {
         drills.extend(one(ast, params, inputs, &said));
@@ -176,12 +182,13 @@ fn one(ast: &Ast, params: BTreeMap<String, Option<String>>, inputs: &Inputs<'_>,
 
     let name = drill_name(&cx, &sections);
     let environment = environment(&cx, &sections);
-    let metadata = metadata(&cx, &sections);
+    let metadata = metadata::lower(&cx, &sections);
     let secrets = world::secrets(&cx, &sections);
     let targets = world::targets(&cx, &sections, environment.as_deref());
     let staging = sections.staging.and_then(|node| world::staging(&cx, node));
     let vantages = vantages::lower(&cx, &sections);
     let workloads = load::workloads(&cx, &sections, &targets, &vantages);
+    apart::check(&cx, &sections, &targets, &workloads);
     vantages::unused(&cx, &sections, &workloads);
     let fingerprints = fingerprints::lower(&cx, &sections, &workloads);
     let guards = load::guards(&cx, &sections, &workloads);
@@ -274,56 +281,5 @@ fn environment(cx: &Cx<'_>, sections: &DrillAst<'_>) -> Option<String> {
             None
         }
         Some(_) => Some(name.text.clone()),
-    }
-}
-
-/// Frameworks whose controls are known by name.
-const FRAMEWORKS: &[&str] = &[
-    "bsi-200-4",
-    "cis",
-    "cobit",
-    "dora",
-    "fedramp",
-    "ffiec",
-    "hipaa",
-    "iso-22301",
-    "iso-27001",
-    "iso-27017",
-    "iso-27031",
-    "nis2",
-    "nist-800-34",
-    "nist-800-53",
-    "nist-csf",
-    "pci-dss",
-    "soc2",
-    "sox",
-    "tisax",
-];
-
-fn metadata(cx: &Cx<'_>, sections: &DrillAst<'_>) -> BTreeMap<String, Vec<String>> {
-    let mut metadata = BTreeMap::new();
-    for (name, node) in sections.metadata {
-        let values: Vec<&Node> = if node.items().is_empty() { vec![node] } else { node.items().iter().collect() };
-        let texts: Vec<String> = values.iter().filter_map(|n| cx.decode(n, &name.text)).collect();
-        match name.text.as_str() {
-            "every" => drop(cx.some_time(node, "every")),
-            "controls" => values.iter().zip(&texts).for_each(|(node, text)| control(cx, node, text)),
-            _ => {}
-        }
-        metadata.insert(name.text.clone(), texts);
-    }
-    metadata
-}
-
-fn control(cx: &Cx<'_>, node: &Node, text: &str) {
-    match text.split_once('/') {
-        Some((framework, id)) if !id.is_empty() && !FRAMEWORKS.contains(&framework) => {
-            let help = suggest::help(framework, FRAMEWORKS, "frameworks");
-            cx.warn(node.region, format!("no control framework is known as `{framework}`"), help);
-        }
-        Some((_, id)) if !id.is_empty() => {}
-        _ => {
-            cx.wrong(node.region, format!("`{text}` is not a control"), "write it as FRAMEWORK/CONTROL, like soc2/A1.3")
-        }
     }
 }

@@ -31,11 +31,20 @@ struct Rpo {
     fault: Option<String>,
 }
 
+/// The long form of a time to detect.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Detect {
+    target: Dur,
+    fault: Option<String>,
+}
+
 struct Limits<'a> {
     cx: &'a Cx<'a>,
     workloads: &'a [WorkloadPlan],
     faults: &'a [String],
     declared: bool,
+    detected: bool,
     found: Vec<Objective>,
 }
 
@@ -45,8 +54,9 @@ pub(super) fn lower(
     workloads: &[WorkloadPlan],
     faults: &[String],
 ) -> Vec<Objective> {
-    let declared = sections.phases.iter().flatten().any(|step| milestone_declared(step));
-    let mut limits = Limits { cx, workloads, faults, declared, found: Vec::new() };
+    let marked = |name: &str| sections.phases.iter().flatten().any(|step| is_milestone(step, name));
+    let (declared, detected) = (marked("declared"), marked("detected"));
+    let mut limits = Limits { cx, workloads, faults, declared, detected, found: Vec::new() };
     for (name, node) in sections.objectives {
         let forms: Vec<&Node> =
             if let Value::Sequence(items) = &node.value { items.iter().collect() } else { vec![node] };
@@ -54,17 +64,19 @@ pub(super) fn lower(
             match name.text.as_str() {
                 "rto" => limits.rto(form),
                 "rpo" => limits.rpo(form),
+                "detect" => limits.detect(form),
                 other => {
                     cx.wrong(
                         name.region,
                         format!("there is no objective `{other}`"),
-                        suggest::help(other, &["rto", "rpo"], "objectives"),
+                        suggest::help(other, &["rto", "rpo", "detect"], "objectives"),
                     );
                 }
             }
         }
     }
-    if let Some((Name { region, .. }, _)) = sections.objectives.first()
+    let of_clients = sections.objectives.iter().find(|(name, _)| name.text != "detect");
+    if let Some((Name { region, .. }, _)) = of_clients
         && sections.workloads.is_empty()
     {
         cx.wrong(
@@ -76,8 +88,9 @@ pub(super) fn lower(
     limits.found
 }
 
-fn milestone_declared(step: &crate::playbook::ast::StepAst<'_>) -> bool {
-    step.get("milestone").and_then(Node::text) == Some("declared") || step.parallel.iter().any(milestone_declared)
+fn is_milestone(step: &crate::playbook::ast::StepAst<'_>, name: &str) -> bool {
+    step.get("milestone").and_then(Node::text) == Some(name)
+        || step.parallel.iter().any(|inner| is_milestone(inner, name))
 }
 
 impl Limits<'_> {
@@ -156,6 +169,27 @@ impl Limits<'_> {
         }
     }
 
+    fn detect(&mut self, node: &Node) {
+        let detect = if node.text().is_some() {
+            self.cx.decode::<Dur>(node, "detect").map(|target| Detect { target, fault: None })
+        } else {
+            self.cx.decode::<Detect>(node, "detect")
+        };
+        let Some(detect) = detect else { return };
+        let at = |key: &str| node.get(key).map_or(node.region, |n| n.region);
+        if detect.target.0.is_zero() {
+            let help = "write the longest time that it may go unnoticed, like 10m";
+            self.cx.wrong(at("target"), "nothing is detected in no time", help);
+        }
+        if !self.detected {
+            let help = "add `milestone: detected` to the step that waits until somebody notices";
+            self.cx.wrong(node.region, "no step of this drill is the milestone `detected`", help);
+        }
+        let fault = self.fault(detect.fault.as_deref(), at("fault"));
+        let (whole, target) = (WorkloadName::from(""), nanos(detect.target.0));
+        self.add(ObjectiveKind::Detect, whole, target, ClockBasis::Fault, fault, node.region);
+    }
+
     fn fault(&self, name: Option<&str>, at: Region) -> Option<FaultId> {
         let name = name?;
         if !self.faults.iter().any(|f| f == name) {
@@ -201,7 +235,9 @@ impl Limits<'_> {
             (o.kind, &o.workload, o.basis, &o.fault) == (kind, &objective.workload, basis, &objective.fault)
         };
         if self.found.iter().any(same) {
-            let message = format!("`{}` has this objective twice", objective.workload);
+            let whose =
+                if kind.is_of_the_drill() { "the drill".to_owned() } else { format!("`{}`", objective.workload) };
+            let message = format!("{whose} has this objective twice");
             return self.cx.wrong(at, message, "keep one of them, or name a `fault` in each");
         }
         self.found.push(objective);

@@ -70,6 +70,8 @@ impl Scope {
                 Some("kv") => Some(&["url"]),
                 Some("s3") => Some(&["url", "host", "port", "bucket"]),
                 Some("postgres" | "mysql") => Some(&["host", "port", "database", "user"]),
+                Some("couchdb") => Some(&["url", "host", "port", "database"]),
+                Some("redis" | "etcd" | "mongodb" | "rabbitmq" | "elasticsearch") => Some(&["url", "host", "port"]),
                 Some("proxy" | "resolver") => Some(&["address", "host", "port", "upstream", "control"]),
                 Some("tcp") => Some(&["address", "host", "port"]),
                 Some("service") => Some(&["name", "unit", "pidfile", "pid"]),

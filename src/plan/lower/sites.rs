@@ -57,7 +57,7 @@ pub(super) fn check(cx: &Cx<'_>, ledger: &Ledger, kind: &Node) {
             cx.wrong(kind.region, "a ledger needs `target`: what its clients write to", "write `target: NAME`");
         }
         (WriteAt::Target, Some(node)) => {
-            target_of_kind(cx, &ledger.target, node.region, &["kv", "postgres"], "a ledger writes to");
+            target_of_kind(cx, &ledger.target, node.region, super::load::LEDGERS, "a ledger writes to");
         }
         (WriteAt::Each, Some(node)) => {
             let message = "with `write: each` its writers write at the sites, and nothing goes through `target`";
@@ -117,7 +117,7 @@ fn check_sites(cx: &Cx<'_>, ledger: &Ledger, kind: &Node) {
         }
         let target = ledger.sites.get(&name.text).map_or("", |site| &site.target);
         let at = node.find_text(target).unwrap_or(node.region);
-        target_of_kind(cx, target, at, &["kv", "postgres"], "a site's copy is read from");
+        target_of_kind(cx, target, at, super::load::LEDGERS, "a site's copy is read from");
     }
     if sites.entries().len() < 2 {
         let help = "name every site: `sites: {a: {target: NAME}, b: {target: NAME}}`";

@@ -78,7 +78,7 @@ pub(super) fn spread(cx: &Cx<'_>, ast: &StepAst<'_>, faults: &[FaultSpec]) -> Sp
             cx.wrong(node.region, message, "name several targets: `target: [A, B]`, or take it out");
         } else if one.targets().iter().any(|t| matches!(t, crate::model::TargetRef::Now(_))) {
             let help = "write the target's name without `now`";
-            cx.wrong(node.region, "some of a target's processes can only be chosen once it is pinned", help);
+            cx.wrong(node.region, "a part of a target can only be chosen once it is pinned", help);
         }
     }
     Spread { pick, order, seed, stagger: stagger.unwrap_or_default() }

@@ -136,9 +136,21 @@ impl Lower<'_> {
             Word::Check => self.probe(ast, here, "check").map(Verb::Check),
             Word::Restore => {
                 let restore = cx.decode::<RestoreSpec>(ast.value, "restore")?;
-                let RestoreSpec::Command(command) = &restore;
-                probe_target(cx, &command.verify, ast.value);
-                Some(Verb::Restore(restore))
+                if let Some(target) = restore.target() {
+                    let at = ast.value.find_text(target.name()).unwrap_or(ast.value.region);
+                    target_of_kind(
+                        cx,
+                        target.name(),
+                        at,
+                        restore.targets(),
+                        &format!("`{}` restores to", restore.kind()),
+                    );
+                }
+                if let Some((what, help)) = restore.mistake() {
+                    cx.wrong(ast.value.region, what, help);
+                }
+                probe_target(cx, restore.verify(), ast.value);
+                Some(Verb::Restore(Box::new(restore)))
             }
             Word::Run => cx.decode::<RunSpec>(ast.value, "run").map(Verb::Run),
             Word::Wait => cx.some_time(ast.value, "wait").map(Verb::Wait),
@@ -150,7 +162,7 @@ impl Lower<'_> {
     fn probe(&self, ast: &StepAst<'_>, here: usize, label: &str) -> Option<ProbeSpec> {
         let node = ast.value;
         let probe = self.cx.decode::<ProbeSpec>(node, label)?;
-        if let (ProbeSpec::Fingerprint(_), 0) = (&probe, self.index.steps[here].phase) {
+        if let (ProbeSpec::Fingerprint(_) | ProbeSpec::FingerprintAt(_), 0) = (&probe, self.index.steps[here].phase) {
             let help = "take it out: a fingerprint is taken in the steady state by itself, and compared at the end";
             self.cx.wrong(node.region, "the steady state comes before there is anything to compare with", help);
         }

@@ -1,16 +1,16 @@
 //! Secrets, targets and staging.
 
-use super::Cx;
 use super::references::{self, Stage, no_steps};
-use crate::model::{CommandSpec, Reference};
+use super::{Cx, clusters};
+use crate::model::{CommandSpec, OPTIONAL, Optional, Reference};
 use crate::plan::{
-    EmbeddedStaging, ProxyTarget, ResolverTarget, S3Target, SecretSource, ServiceTarget, StagingPlan, TargetPlan,
-    TargetSpec,
+    ElasticsearchTarget, EmbeddedStaging, ProxyTarget, RabbitmqTarget, ResolverTarget, S3Target, SecretSource,
+    ServiceTarget, StagingPlan, TargetPlan, TargetSpec,
 };
 use crate::playbook::ast::DrillAst;
 use crate::playbook::fields::Fields;
-use crate::playbook::is_snake;
 use crate::playbook::tree::{Name, Node};
+use crate::playbook::{Region, is_snake};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -50,14 +50,26 @@ pub(super) fn targets(cx: &Cx<'_>, sections: &DrillAst<'_>, environment: Option<
         name_fits(cx, "target", name);
         references::check(cx, node, Stage::Targets, &no_steps);
         let Some(spec) = cx.decode::<TargetSpec>(node, &name.text) else { continue };
+        in_this_build(cx, &spec, node);
         one_way_to_find_it(cx, &spec, node);
         host_is_allowed(cx, &spec, node, environment);
+        if let TargetSpec::Kubernetes(objects) = &spec {
+            clusters::target(cx, objects, node.get("kubernetes").unwrap_or(node));
+        }
         if let TargetSpec::S3(bucket) = &spec {
             signed_by_secrets(cx, bucket, node);
         }
         targets.insert(name.text.clone(), TargetPlan { spec, place: cx.place(name.region) });
     }
     targets
+}
+
+/// A client that this build lacks is told of before anything runs.
+fn in_this_build(cx: &Cx<'_>, spec: &TargetSpec, node: &Node) {
+    let Some(feature) = Optional::lacking(OPTIONAL, spec.kind()) else { return };
+    let message = format!("this build has no client for targets of kind {}", spec.kind());
+    let help = format!("build it in: `cargo build --release --features {feature}` (or `--all-features`)");
+    cx.wrong(node.region, message, help);
 }
 
 fn one_way_to_find_it(cx: &Cx<'_>, spec: &TargetSpec, node: &Node) {
@@ -169,11 +181,18 @@ fn signed_by_secrets(cx: &Cx<'_>, bucket: &S3Target, node: &Node) {
 
 fn host_is_allowed(cx: &Cx<'_>, spec: &TargetSpec, node: &Node, environment: Option<&str>) {
     let template = match spec {
-        TargetSpec::Http(t) | TargetSpec::Kv(t) | TargetSpec::Postgres(t) | TargetSpec::Mysql(t) => &t.url,
+        TargetSpec::Http(t) | TargetSpec::Kv(t) | TargetSpec::Postgres(t) => &t.url,
+        TargetSpec::Mysql(t) => &t.url,
+        TargetSpec::Redis(t) => &t.url,
+        TargetSpec::Etcd(t) => &t.url,
+        TargetSpec::Couchdb(t) => &t.url,
+        TargetSpec::Mongodb(t) => &t.url,
+        TargetSpec::Rabbitmq(t) => &t.url,
+        TargetSpec::Elasticsearch(t) => &t.url,
         TargetSpec::Tcp(t) => &t.address,
         TargetSpec::S3(t) => &t.endpoint,
         TargetSpec::Process(_) | TargetSpec::Service(_) | TargetSpec::File(_) | TargetSpec::Directory(_) => return,
-        TargetSpec::Network(_) | TargetSpec::Container(_) | TargetSpec::Host(_) => return,
+        TargetSpec::Network(_) | TargetSpec::Container(_) | TargetSpec::Host(_) | TargetSpec::Kubernetes(_) => return,
         TargetSpec::Proxy(ProxyTarget { upstream, .. }) | TargetSpec::Resolver(ResolverTarget { upstream, .. }) => {
             let Some(upstream) = upstream else { return };
             upstream
@@ -181,35 +200,130 @@ fn host_is_allowed(cx: &Cx<'_>, spec: &TargetSpec, node: &Node, environment: Opt
     };
     let shown = template.to_string();
     let at = node.find_text(&shown).unwrap_or(node.region);
-    if !matches!(spec, TargetSpec::Tcp(_) | TargetSpec::Proxy(_) | TargetSpec::Resolver(_))
-        && !shown.contains("://")
-        && !shown.starts_with("${")
-    {
-        return cx.wrong(
-            at,
-            format!("`{shown}` is not a URL"),
-            "write it like http://127.0.0.1:8080 or postgresql://user@host:5432/db",
-        );
-    }
-    if matches!(spec, TargetSpec::Postgres(_))
-        && shown.split_once('?').is_some_and(|(_, query)| query.split('&').any(|q| q.starts_with("host")))
-    {
-        return cx.wrong(
-            at,
-            "a host does not hide in a URL's query",
-            "write it before the path: postgresql://user@HOST:5432/db",
-        );
+    if url_is_wrong(cx, spec, &shown, (at, node)) {
+        return;
     }
     let Some(environment) = environment.and_then(|e| cx.inputs.config.environments.get(e).map(|c| (e, c))) else {
         return;
     };
-    for host in hosts_of(&shown).into_iter().filter(|host| !environment.1.allows(host)) {
+    // Whoever is asked about a broker is told its password too.
+    let management = match spec {
+        TargetSpec::Rabbitmq(RabbitmqTarget { management: Some(url), .. }) => url.to_string(),
+        _ => String::new(),
+    };
+    let hosts = hosts_of(&shown).into_iter().chain(hosts_of(&management));
+    for host in hosts.filter(|host| !environment.1.allows(host)) {
         let message = format!("the environment `{}` does not allow the host `{host}`", environment.0);
         cx.wrong(
             at,
             message,
             format!("add it in `blackstart.yaml`: `environments: {{{}: {{hosts: [{host}]}}}}`", environment.0),
         );
+    }
+}
+
+/// Says what is wrong with an address of this kind. True if it cannot be read at all, so that nothing more can be said of it.
+fn url_is_wrong(cx: &Cx<'_>, spec: &TargetSpec, shown: &str, (at, node): (Region, &Node)) -> bool {
+    if !matches!(spec, TargetSpec::Tcp(_) | TargetSpec::Proxy(_) | TargetSpec::Resolver(_))
+        && !shown.contains("://")
+        && !shown.starts_with("${")
+    {
+        cx.wrong(
+            at,
+            format!("`{shown}` is not a URL"),
+            "write it like http://127.0.0.1:8080 or postgresql://user@host:5432/db",
+        );
+        return true;
+    }
+    if matches!(spec, TargetSpec::Redis(_)) {
+        redis_url(cx, shown, at);
+    }
+    if matches!(spec, TargetSpec::Etcd(_)) && !shown.starts_with("${") && !shown.starts_with("etcd") {
+        let help = "write etcd://HOST:PORT,HOST:PORT (etcds with TLS), the members' addresses for clients";
+        cx.wrong(at, "this is no URL of an etcd cluster", help);
+    }
+    if matches!(spec, TargetSpec::Mysql(_)) && !shown.starts_with("${") && !shown.starts_with("mysql://") {
+        let help = "write mysql://USER@HOST:PORT/DATABASE (MariaDB too), or several with commas: HOST:PORT,HOST:PORT";
+        cx.wrong(at, "this is no URL of a MySQL or MariaDB server", help);
+    }
+    if matches!(spec, TargetSpec::Couchdb(_)) && !names_database(shown) {
+        let help = "write http://USER:PASSWORD@HOST:5984/DATABASE (https with TLS)";
+        cx.wrong(at, "this is no URL of a CouchDB database", help);
+    }
+    if matches!(spec, TargetSpec::Mongodb(_)) {
+        mongodb_url(cx, shown, at);
+    }
+    if matches!(spec, TargetSpec::Rabbitmq(_)) && !shown.starts_with("${") && !shown.starts_with("amqp") {
+        let help = "write amqp://USER:PASSWORD@HOST:PORT,HOST:PORT/VHOST (amqps with TLS)";
+        cx.wrong(at, "this is no URL of a RabbitMQ cluster", help);
+    }
+    if let TargetSpec::Elasticsearch(target) = spec {
+        search_url(cx, target, shown, (at, node));
+    }
+    if matches!(spec, TargetSpec::Postgres(_))
+        && shown.split_once('?').is_some_and(|(_, query)| query.split('&').any(|q| q.starts_with("host")))
+    {
+        cx.wrong(
+            at,
+            "a host does not hide in a URL's query",
+            "write it before the path: postgresql://user@HOST:5432/db",
+        );
+        return true;
+    }
+    false
+}
+
+/// An HTTP URL with a path; one that begins with a reference may be anything.
+fn names_database(shown: &str) -> bool {
+    let Some((scheme, rest)) = shown.split_once("://").filter(|(scheme, _)| !scheme.contains("${")) else {
+        return true;
+    };
+    let path = rest.split('?').next().unwrap_or_default().split_once('/').map_or("", |(_, path)| path);
+    ["http", "https"].contains(&scheme) && !path.trim_matches('/').is_empty()
+}
+
+/// One way to log in, and no secret in the clear.
+fn search_url(cx: &Cx<'_>, target: &ElasticsearchTarget, shown: &str, (at, node): (Region, &Node)) {
+    if !shown.starts_with("${") && !shown.starts_with("elasticsearch://") && !shown.starts_with("elasticsearchs://") {
+        let help =
+            "write elasticsearch://HOST:PORT,HOST:PORT (elasticsearchs with TLS), the nodes' addresses for clients";
+        cx.wrong(at, "this is no URL of an Elasticsearch cluster", help);
+    }
+    let Some(key) = &target.api_key else { return };
+    if !key.references().any(|r| matches!(r, Reference::Secret(_))) {
+        // The text itself must not be shown.
+        let help = "declare it in `secrets`, and write `api_key: \"${secrets.NAME}\"`";
+        cx.wrong(node.region, "`api_key` is written into the playbook", help);
+    }
+    if shown.contains('@') {
+        cx.wrong(at, "a client logs in by a password or by an API key, not by both", "take one of them out");
+    }
+}
+
+/// Sentinels must be told whose primary is meant, and a URL of something else is better refused before anything runs.
+fn redis_url(cx: &Cx<'_>, shown: &str, at: crate::playbook::Region) {
+    let Some((scheme, rest)) = shown.split_once("://").filter(|(scheme, _)| !scheme.contains("${")) else { return };
+    if !["redis", "rediss", "redis+sentinel", "rediss+sentinel"].contains(&scheme) {
+        let help = "write redis://HOST:PORT/DB or redis+sentinel://HOST:PORT,HOST:PORT/NAME (rediss with TLS)";
+        return cx.wrong(at, format!("`{scheme}` is no scheme of Redis"), help);
+    }
+    let path = rest.split('?').next().unwrap_or_default().split_once('/').map_or("", |(_, path)| path);
+    if scheme.ends_with("+sentinel") && path.split('/').next().unwrap_or_default().is_empty() {
+        let message = "this URL does not say what the Sentinels call the primary";
+        cx.wrong(at, message, "write it after the addresses, like redis+sentinel://HOST:PORT,HOST:PORT/orders");
+    }
+}
+
+/// What says where a MongoDB's members are only in the DNS hides whom a drill goes to; a database must be named.
+fn mongodb_url(cx: &Cx<'_>, shown: &str, at: crate::playbook::Region) {
+    let help = "write mongodb://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?replicaSet=NAME&authSource=admin";
+    let Some((scheme, rest)) = shown.split_once("://").filter(|(scheme, _)| !scheme.contains("${")) else { return };
+    if scheme != "mongodb" {
+        return cx.wrong(at, format!("`{scheme}` is no scheme of MongoDB that can be used here"), help);
+    }
+    let path = rest.split('?').next().unwrap_or_default().split_once('/').map_or("", |(_, path)| path);
+    if path.is_empty() && !rest.contains("${") {
+        cx.wrong(at, "this URL names no database", help);
     }
 }
 

@@ -1,26 +1,10 @@
 //! The time axis that charts share: scale, ticks, phase bands, marks, and labels that never overlap.
 
-use super::markup::{El, Markup, el, text};
+use super::markup::{El, Markup, el};
+use super::paper::{Paper, ROW, fit, width_of};
 use crate::analysis::{Analysis, Mark, StallResult};
 use crate::event::Phase;
 use crate::report::{tables::joined, words};
-
-/// Width of every chart in its own units; the page scales it.
-pub(super) const WIDTH: f64 = 1000.0;
-/// Where plots begin: room for the labels of the other axis.
-pub(super) const LEFT: f64 = 58.0;
-/// Where plots end.
-pub(super) const RIGHT: f64 = WIDTH - 14.0;
-/// A row of labels.
-pub(super) const ROW: f64 = 15.0;
-
-/// A character's width at the charts' small text size, on the generous side, for layout without a font.
-const CHARACTER: f64 = 6.7;
-
-/// How wide a label may get.
-pub(super) fn width_of(label: &str) -> f64 {
-    label.chars().count() as f64 * CHARACTER
-}
 
 /// Time to place.
 #[derive(Debug, Clone, Copy)]
@@ -29,26 +13,27 @@ pub(super) struct TimeAxis {
     to: i64,
     /// The moment that reads 0.
     zero: i64,
+    paper: Paper,
 }
 
 impl TimeAxis {
-    pub(super) fn new(from: i64, to: i64, zero: i64) -> Self {
-        Self { from, to: to.max(from.saturating_add(1_000_000)), zero }
+    pub(super) fn new(from: i64, to: i64, zero: i64, paper: Paper) -> Self {
+        Self { from, to: to.max(from.saturating_add(1_000_000)), zero, paper }
     }
 
     /// The whole record, counted from its start.
-    pub(super) fn whole(a: &Analysis) -> Self {
+    pub(super) fn whole(a: &Analysis, paper: Paper) -> Self {
         let series = a
             .workloads
             .iter()
             .map(|w| w.series.from.saturating_add(w.series.width.saturating_mul(w.series.buckets.len() as i64)));
         let end = series.chain(a.phases.iter().map(|p| p.to)).chain([a.length]).max().unwrap_or(0);
-        Self::new(0, end, 0)
+        Self::new(0, end, 0, paper)
     }
 
     pub(super) fn x(self, at: i64) -> f64 {
         let share = (at as f64 - self.from as f64) / (self.to as f64 - self.from as f64);
-        LEFT + share.clamp(0.0, 1.0) * (RIGHT - LEFT)
+        self.paper.left() + share.clamp(0.0, 1.0) * self.paper.plot()
     }
 
     pub(super) fn holds(self, at: i64) -> bool {
@@ -66,12 +51,13 @@ impl TimeAxis {
             .map(|&t| {
                 let x = self.x(t);
                 let label = words::duration(t - self.zero);
-                let crowded = x + width_of(&label) / 2.0 > RIGHT - last - 8.0 || x < LEFT - 1.0;
+                let crowded =
+                    x + width_of(&label) / 2.0 > self.paper.right() - last - 8.0 || x < self.paper.left() - 1.0;
                 let label = (!crowded).then(|| el("text").class("tick mid").at(x, bottom + ROW).text(&label));
                 Markup::from_iter([vertical("grid", x, top, bottom).into(), Markup::from(label)])
             })
             .collect();
-        out.push(el("text").class("tick end").at(RIGHT, bottom + ROW).text(what));
+        out.push(el("text").class("tick end").at(self.paper.right(), bottom + ROW).text(what));
         out
     }
 
@@ -82,7 +68,8 @@ impl TimeAxis {
         let span = self.to - self.from;
         let short = (0..4).flat_map(|p| NICE.map(|n| n * 10_i64.pow(p) * 1_000_000)).filter(|s| *s <= 5 * SECOND);
         let mut steps = short.chain(LONG.map(|s| s * SECOND));
-        steps.find(|s| span / s <= 9).unwrap_or(span / 9 + 1)
+        let most = self.paper.ticks();
+        steps.find(|s| span / s <= most).unwrap_or(span / most + 1)
     }
 
     /// Phases as bands from `top` to `bottom`; their names above, where they have room.
@@ -105,22 +92,20 @@ impl TimeAxis {
 
     /// Where the runner could not see: neither up nor down can be told there.
     pub(super) fn stalls<'a>(self, stalls: impl Iterator<Item = &'a StallResult>, top: f64, bottom: f64) -> Markup {
-        let near = (self.to - self.from) / 500;
-        joined(stalls.map(|s| (s.from, s.to)), near)
+        let near = (self.to - self.from) / 120;
+        let path: String = joined(stalls.map(|s| (s.from, s.to)), near)
             .into_iter()
             .filter(|(from, to)| *to >= self.from && *from <= self.to)
-            .map(|(from, to)| {
-                let (left, wide) = (self.x(from), (self.x(to) - self.x(from)).max(1.0));
-                el("rect").class("stall").at(left, top).num("width", wide).num("height", bottom - top)
-            })
-            .collect()
+            .map(|(from, to)| block(self.x(from), self.x(to).max(self.x(from) + 1.0), top, bottom))
+            .collect();
+        (!path.is_empty()).then(|| el("path").class("stall").attr("d", &path)).into()
     }
 
     /// Labels of `marks` in rows that end at `rows_end`, their dashed lines down to `bottom`; and the rows' height.
     pub(super) fn marks(self, marks: &[(i64, String)], rows_end: f64, bottom: f64) -> Marks {
         let inside: Vec<(f64, String)> =
             marks.iter().filter(|(at, _)| self.holds(*at)).map(|(at, label)| (self.x(*at), label.clone())).collect();
-        let placed = place(&together(&inside), Side::Above);
+        let placed = place(&together(&inside, self.paper), Side::Above, self.paper);
         let rows = placed.iter().map(|p| p.row + 1).max().unwrap_or(0);
         let height = rows as f64 * ROW;
         let base = |p: &Placed| rows_end - height + (p.row as f64 + 1.0) * ROW - 4.0;
@@ -144,15 +129,15 @@ pub(super) fn rows_height(axis: TimeAxis, marks: &[(i64, String)]) -> f64 {
 }
 
 /// Points that cannot be told apart share a label.
-fn together(points: &[(f64, String)]) -> Vec<(f64, String)> {
+fn together(points: &[(f64, String)], paper: Paper) -> Vec<(f64, String)> {
     const NEAR: f64 = 6.0;
-    const LONGEST: usize = 60;
+    let longest = if paper == Paper::Wide { 70 } else { 30 };
     let mut sorted = points.to_vec();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut out: Vec<(f64, String)> = Vec::new();
     for (x, label) in sorted {
         match out.last_mut() {
-            Some((at, all)) if x - *at < NEAR && all.chars().count() < LONGEST => {
+            Some((at, all)) if x - *at < NEAR && all.chars().count() + label.chars().count() < longest => {
                 if !all.split(", ").any(|one| one == label) {
                     *all = format!("{all}, {label}");
                 }
@@ -196,13 +181,15 @@ pub(super) enum Side {
 }
 
 /// Gives each label a row beside its point, so that no label touches another and no line crosses one.
-pub(super) fn place(points: &[(f64, String)], side: Side) -> Vec<Placed> {
+pub(super) fn place(points: &[(f64, String)], side: Side, paper: Paper) -> Vec<Placed> {
     const GAP: f64 = 8.0;
     let mut out: Vec<Placed> = points
         .iter()
         .map(|(x, label)| {
-            let wide = width_of(label) + 5.0;
-            Placed { x: *x, row: 0, flipped: x + wide > RIGHT && x - wide > LEFT, label: label.clone() }
+            let room = (paper.right() - x).max(x - paper.left()) - 5.0;
+            let label = fit(label, room);
+            let wide = width_of(&label) + 5.0;
+            Placed { x: *x, row: 0, flipped: x + wide > paper.right(), label }
         })
         .collect();
     out.sort_by(|a, b| a.x.total_cmp(&b.x));
@@ -222,15 +209,22 @@ pub(super) fn place(points: &[(f64, String)], side: Side) -> Vec<Placed> {
 pub(super) fn headline_marks(a: &Analysis) -> Vec<(i64, String)> {
     let first = a.workloads.iter().find(|w| w.probe_of.is_none()).map(|w| w.name.as_str());
     let of_workload = |m: &Mark| a.workloads.iter().any(|w| w.name.as_str() == m.of);
-    a.timeline
-        .iter()
-        .filter(|m| !of_workload(m) || Some(m.of.as_str()) == first)
-        .map(|m| (m.at.best, label(m)))
-        .collect()
+    marks_of(a.timeline.iter().filter(|m| !of_workload(m) || Some(m.of.as_str()) == first))
+}
+
+/// So many marks have room; the first of each name before others of the same.
+const MOST_MARKS: usize = 24;
+
+/// Marks as moments with labels.
+pub(super) fn marks_of<'a>(marks: impl Iterator<Item = &'a Mark>) -> Vec<(i64, String)> {
+    let mut seen = std::collections::BTreeSet::new();
+    let all: Vec<(&Mark, bool)> = marks.map(|m| (m, seen.insert(m.name.as_str()))).collect();
+    let (kept, _) = super::groups::foremost(all, MOST_MARKS, |(_, first)| (*first, 0));
+    kept.into_iter().map(|(m, _)| (m.at.best, label(m))).collect()
 }
 
 /// A mark's name for people.
-pub(super) fn label(m: &Mark) -> String {
+fn label(m: &Mark) -> String {
     m.name.replace('_', " ")
 }
 
@@ -252,37 +246,26 @@ fn tint(phase: Phase) -> &'static str {
     }
 }
 
-/// A chart: an SVG that names and describes itself, in a figure with a caption and its data as a table.
-pub(super) fn figure(id: &str, name: &str, description: &str, height: f64, inner: Markup, data: Markup) -> El {
-    let (title_id, description_id) = (format!("{id}-t"), format!("{id}-d"));
-    let svg = el("svg")
-        .attr("viewBox", &format!("0 0 {WIDTH} {height:.0}"))
-        .attr("role", "img")
-        .attr("aria-labelledby", &format!("{title_id} {description_id}"))
-        .child(el("title").attr("id", &title_id).text(name))
-        .child(el("desc").attr("id", &description_id).text(description))
-        .child(inner);
-    let table = (!data.is_empty()).then(|| {
-        el("details").child(el("summary").text("The same as a table")).child(el("div").class("scroll").child(data))
-    });
-    el("figure")
-        .child(el("figcaption").child(text(description)))
-        .child(el("div").class("scroll").child(svg))
-        .child(Markup::from(table))
+/// A box as part of a path.
+pub(super) fn block(left: f64, right: f64, top: f64, bottom: f64) -> String {
+    use super::markup::number as n;
+    format!("M{} {}H{}V{}H{}Z", n(left), n(top), n(right), n(bottom), n(left))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PAPER: Paper = Paper::Wide;
+
     #[test]
     fn labels_never_overlap_and_stay_on_the_paper() {
         let points: Vec<(f64, String)> =
-            (0..40).map(|i| (LEFT + f64::from(i) * 23.7 % (RIGHT - LEFT), format!("label number {i}"))).collect();
+            (0..40).map(|i| (PAPER.left() + f64::from(i) * 23.7 % PAPER.plot(), format!("label number {i}"))).collect();
         for side in [Side::Above, Side::Below] {
-            let placed = place(&points, side);
+            let placed = place(&points, side, PAPER);
             for (i, a) in placed.iter().enumerate() {
-                assert!(a.span().1 <= RIGHT + 1.0, "{a:?}");
+                assert!(a.span().1 <= PAPER.right() + 1.0, "{a:?}");
                 for b in placed.iter().skip(i + 1).filter(|b| b.row == a.row) {
                     assert!(a.span().1 <= b.span().0 || b.span().1 <= a.span().0, "{a:?} {b:?}");
                 }
@@ -292,9 +275,10 @@ mod tests {
 
     #[test]
     fn no_line_crosses_a_label() {
-        let points: Vec<(f64, String)> = (0..12).map(|i| (LEFT + f64::from(i) * 37.0, format!("label {i}"))).collect();
+        let points: Vec<(f64, String)> =
+            (0..12).map(|i| (PAPER.left() + f64::from(i) * 37.0, format!("label {i}"))).collect();
         for side in [Side::Above, Side::Below] {
-            let placed = place(&points, side);
+            let placed = place(&points, side, PAPER);
             for line in &placed {
                 // From a row above, a line goes down through the later rows; from one below, up through the earlier.
                 let passed =
@@ -315,13 +299,13 @@ mod tests {
             (12.0, "fault".to_owned()),
             (90.0, "x".to_owned()),
         ];
-        assert_eq!(together(&points), [(10.0, "fault, first error".to_owned()), (90.0, "x".to_owned())]);
+        assert_eq!(together(&points, PAPER), [(10.0, "fault, first error".to_owned()), (90.0, "x".to_owned())]);
     }
 
     #[test]
     fn any_length_has_a_readable_number_of_ticks() {
         for span in [2_000_000, 900_000_000, 78_000_000_000, 3_600_000_000_000, 10 * 86_400_000_000_000] {
-            let step = TimeAxis::new(0, span, 0).step();
+            let step = TimeAxis::new(0, span, 0, PAPER).step();
             assert!((1..=9).contains(&(span / step)), "{span}: {step}");
         }
     }

@@ -1,16 +1,19 @@
 //! Steps and faults on the time axis of the whole run.
 
-use super::axis::{LEFT, RIGHT, ROW, TimeAxis, figure, width_of};
+use super::axis::TimeAxis;
+use super::groups::foremost;
 use super::markup::{El, Markup, el};
-use super::page::data;
+use super::paper::{Chart, Drawing, Paper, ROW, fit, left_out, width_of};
+use super::parts;
 use crate::analysis::Analysis;
 use crate::event::StepOutcome;
 use crate::model::Verdict;
 use crate::report::{tables, words};
 
-const PITCH: f64 = 20.0;
 const BAR: f64 = 13.0;
 const LONGEST: usize = 64;
+/// A chart with more bars would not fit a page of paper.
+const MOST_BARS: usize = 44;
 
 struct Bar {
     class: &'static str,
@@ -25,16 +28,25 @@ pub(super) fn chart(a: &Analysis) -> Option<El> {
     if bars.is_empty() {
         return None;
     }
-    let axis = TimeAxis::whole(a);
+    let grave = |bar: &Bar| (["fault", "bad", "unsure"].contains(&bar.class), 0);
+    let (bars, left) = foremost(bars, MOST_BARS, grave);
+    let description = "What was done and when; how long each fault was open, then step by step.";
+    let chart = Chart { id: "steps", name: "Steps", description, data: parts::table(&tables::steps(a)) };
+    Some(chart.figure(|paper| drawing(a, &bars, paper)).child(left_out(left, "step")))
+}
+
+fn drawing(a: &Analysis, bars: &[Bar], paper: Paper) -> Drawing {
+    let axis = TimeAxis::whole(a, paper);
+    let pitch = if paper == Paper::Wide { 20.0 } else { BAR + ROW + 7.0 };
     let top = ROW + 4.0;
-    let bottom = top + bars.len() as f64 * PITCH + 4.0;
+    let bottom = top + bars.len() as f64 * pitch + 4.0;
     let mut inner = axis.bands(a, top, bottom);
     inner.push(axis.grid(top, bottom, "since the start"));
     for (i, bar) in bars.iter().enumerate() {
-        inner.push(row(bar, axis, top + 4.0 + i as f64 * PITCH));
+        let y = top + 4.0 + i as f64 * pitch;
+        inner.push(if paper == Paper::Wide { row(bar, axis, y) } else { stacked(bar, axis, y) });
     }
-    let description = "What was done and when; how long each fault was open, then step by step.";
-    Some(figure("steps", "Steps", description, bottom + ROW + 8.0, inner, data(&tables::steps(a))))
+    (inner, bottom + ROW + 8.0)
 }
 
 fn faults(a: &Analysis) -> impl Iterator<Item = Bar> + '_ {
@@ -69,20 +81,33 @@ fn steps(a: &Analysis) -> impl Iterator<Item = Bar> + '_ {
     })
 }
 
-/// The label stands right of its bar, or left of it where there is more room.
+/// The label stands in its bar, or right of it, or left of it where there is more room.
 fn row(bar: &Bar, axis: TimeAxis, y: f64) -> Markup {
-    let (left, right) = (axis.x(bar.from), axis.x(bar.to));
-    let right = right.max(left + 3.0);
+    let paper = Paper::Wide;
+    let (left, right) = (axis.x(bar.from), axis.x(bar.to).max(axis.x(bar.from) + 3.0));
     let wide = width_of(&bar.label) + 6.0;
     let inside = right - left > wide;
-    let (x, class) = match () {
-        () if inside => (left + 6.0, "bar-label"),
-        () if right + wide <= RIGHT || RIGHT - right >= left - LEFT => (right + 5.0, "bar-label"),
-        () => (left - 5.0, "bar-label end"),
+    let (before, after) = (left - paper.left(), paper.right() - right);
+    let (x, class, room) = match () {
+        () if inside => (left + 6.0, "bar-label", wide),
+        () if wide <= after || after >= before => (right + 5.0, "bar-label", after - 5.0),
+        () => (left - 5.0, "bar-label end", before - 5.0),
     };
-    let class = if inside { format!("{class} on-{}", bar.class) } else { class.to_owned() };
+    let class = if inside { format!("on-{}", bar.class) } else { class.to_owned() };
+    let label = if inside { bar.label.clone() } else { fit(&bar.label, room) };
+    Markup::from_iter([boxed(bar, (left, right), y), el("text").class(&class).at(x, y + BAR - 2.5).text(&label)])
+}
+
+/// On narrow paper the label has a line of its own above the bar.
+fn stacked(bar: &Bar, axis: TimeAxis, y: f64) -> Markup {
+    let (left, right) = (axis.x(bar.from), axis.x(bar.to).max(axis.x(bar.from) + 3.0));
+    let label = fit(&bar.label, Paper::Narrow.right());
     Markup::from_iter([
-        el("rect").class(bar.class).at(left, y).num("width", right - left).num("height", BAR).attr("rx", "2"),
-        el("text").class(&class).at(x, y + BAR - 2.5).text(&bar.label),
+        el("text").class("bar-label").at(2.0, y + ROW - 5.0).text(&label),
+        boxed(bar, (left, right), y + ROW),
     ])
+}
+
+fn boxed(bar: &Bar, (left, right): (f64, f64), y: f64) -> El {
+    el("rect").class(bar.class).at(left, y).num("width", right - left).num("height", BAR).attr("rx", "2")
 }

@@ -1,8 +1,10 @@
 //! The write ledger: a strip of writes around the outage, its totals, and the ages of what was lost.
 
-use super::axis::{LEFT, Placed, RIGHT, ROW, Side, WIDTH, figure, place, vertical};
+use super::axis::{Placed, Side, block, place, vertical};
+use super::groups::foremost;
 use super::markup::{El, Markup, el, prose};
-use super::page::{data, only};
+use super::paper::{Chart, Drawing, Paper, ROW, left_out};
+use super::parts;
 use super::series::legend;
 use crate::analysis::{Analysis, Class, LedgerResult, LostRun, WorkloadResult};
 use crate::report::tables::{self, Align, Classes, Table};
@@ -11,6 +13,8 @@ use crate::report::words;
 const STRIP: f64 = 34.0;
 /// Few runs are drawn with their long ones shortened; many are drawn to scale.
 const FEW_RUNS: usize = 60;
+/// So many ledgers have a strip of their own.
+const MOST_STRIPS: usize = 3;
 /// A shortened run is as wide as this many writes.
 const LONG_RUN: usize = 120;
 
@@ -27,8 +31,10 @@ struct Run {
 
 /// Everything about ledgers; empty if there is none.
 pub(super) fn charts(a: &Analysis) -> Markup {
-    let ledgers = || a.workloads.iter().filter_map(|w| Some((w, w.ledger.as_ref()?)));
-    let mut out: Markup = ledgers().filter(|(_, l)| !l.strip.is_empty()).map(|(w, l)| strip(a, w, l)).collect();
+    let all: Vec<_> = a.workloads.iter().filter_map(|w| Some((w, w.ledger.as_ref()?))).collect();
+    let weight = |(_, l): &(&WorkloadResult, &LedgerResult)| (!l.strip.is_empty(), count(l.lost));
+    let (ledgers, left) = foremost(all.clone(), MOST_STRIPS, weight);
+    let mut out: Markup = ledgers.iter().filter(|(_, l)| !l.strip.is_empty()).map(|(w, l)| strip(a, w, l)).collect();
     if !out.is_empty() {
         out.push(legend(&[
             ("kept", "kept"),
@@ -38,46 +44,61 @@ pub(super) fn charts(a: &Analysis) -> Markup {
             ("odd", "odd: duplicated, corrupted or resurrected"),
         ]));
     }
-    out.extend(ledgers().filter(|(_, l)| l.ages.iter().any(|(_, n)| *n > 0)).map(|(w, l)| ages(a, w, l)));
-    out.push(only(&tables::ledger(a, Classes::All)));
-    out.extend(
-        ledgers()
-            .filter_map(|(w, l)| Some((w, l.why.as_ref()?)))
-            .map(|(w, why)| el("p").class("note").child(prose(&format!("{}: {why}", w.name)))),
-    );
+    out.push(left_out(left, "ledger"));
+    out.extend(ledgers.iter().filter(|(_, l)| l.ages.iter().any(|(_, n)| *n > 0)).map(|(w, l)| ages(a, w, l)));
+    out.extend(totals(a));
+    let why = |(w, l): (&WorkloadResult, &LedgerResult)| Some(format!("{}: {}", w.name, l.why.as_ref()?));
+    let notes = all.into_iter().filter_map(why).take(MOST_STRIPS);
+    out.extend(notes.map(|note| el("p").class("note").child(prose(&words::shortened(&note, 600)))));
+    out
+}
+
+fn count(n: Option<u64>) -> i64 {
+    i64::try_from(n.unwrap_or(u64::MAX)).unwrap_or(i64::MAX)
+}
+
+/// Every class of write; of many ledgers in parts, since each is a column.
+fn totals(a: &Analysis) -> Vec<Markup> {
+    const MOST: usize = 24;
+    let all = tables::ledger(a, Classes::All);
+    let left = all.head.len().saturating_sub(MOST + 2);
+    let shown = all.columns(MOST);
+    let mut out: Vec<Markup> = shown.parts(|part| part.head.len() <= 6).iter().map(parts::only).collect();
+    out.push(left_out(left, "ledger"));
     out
 }
 
 fn strip(a: &Analysis, w: &WorkloadResult, l: &LedgerResult) -> El {
-    let runs = layout(&l.strip);
+    let description = format!(
+        "Writes of {} around the fault, in the order in which they were due, by what became of them; times are relative \
+         to the fault. Long stretches of one kind are shortened.",
+        words::clean(&words::shortened(w.name.as_str(), 80))
+    );
+    let id = format!("ledger-{}", place_of(a, w));
     let fault = a.faults.iter().filter_map(|f| f.at).map(|at| at.best).min();
+    let data = parts::table(&lost_runs(&l.lost_runs, fault));
+    let chart = Chart { id: &id, name: "Writes around the fault", description: &description, data };
+    chart.figure(|paper| strip_on(l, fault, paper))
+}
+
+fn strip_on(l: &LedgerResult, fault: Option<i64>, paper: Paper) -> Drawing {
+    let runs = layout(&l.strip, paper);
     let top = ROW + 8.0;
-    let mut inner: Markup = runs.iter().flat_map(|r| drawn(r, top)).collect();
+    let mut inner: Markup = drawn(&columns(&runs), top).into_iter().collect();
     if let Some(fault) = fault {
-        let x = runs.iter().find(|r| r.to >= fault).map_or(RIGHT, |r| if r.from >= fault { r.left } else { r.right });
+        let after = |r: &Run| if r.from >= fault { r.left } else { r.right };
+        let x = runs.iter().find(|r| r.to >= fault).map_or(paper.right(), after);
         inner.push(vertical("mark", x, 4.0, top + STRIP + 4.0));
-        inner.extend(place(&[(x, "fault".to_owned())], Side::Above).iter().map(|p| p.text("mark-label", ROW - 1.0)));
+        let placed = place(&[(x, "fault".to_owned())], Side::Above, paper);
+        inner.extend(placed.iter().map(|p| p.text("mark-label", ROW - 1.0)));
     }
     let labels = labels(&runs, l, fault.unwrap_or(0));
-    let placed = place(&labels, Side::Below);
+    let placed = place(&labels, Side::Below, paper);
     let rows = placed.iter().map(|p| p.row + 1).max().unwrap_or(0);
     let base = |p: &Placed| top + STRIP + (p.row as f64 + 1.0) * ROW + 4.0;
     inner.extend(placed.iter().map(|p| vertical("leader", p.x, top + STRIP, base(p))));
     inner.extend(placed.iter().map(|p| p.text("strip-label", base(p))));
-    let description = format!(
-        "Writes of {} around the fault, in the order in which they were due, by what became of them; times are relative \
-         to the fault. Long stretches of one kind are shortened.",
-        words::clean(w.name.as_str())
-    );
-    let height = top + STRIP + (rows as f64 + 1.0) * ROW + 4.0;
-    figure(
-        &format!("ledger-{}", place_of(a, w)),
-        "Writes around the fault",
-        &description,
-        height,
-        inner,
-        data(&lost_runs(&l.lost_runs, fault)),
-    )
+    (inner, top + STRIP + (rows as f64 + 1.0) * ROW + 4.0)
 }
 
 /// Names would have to be made fit for an id; places are.
@@ -86,7 +107,7 @@ fn place_of(a: &Analysis, w: &WorkloadResult) -> usize {
 }
 
 /// Gives every run its place on paper.
-fn layout(writes: &[(i64, Class)]) -> Vec<Run> {
+fn layout(writes: &[(i64, Class)], paper: Paper) -> Vec<Run> {
     let mut runs: Vec<Run> = writes
         .chunk_by(|a, b| a.1 == b.1)
         .filter_map(|c| {
@@ -97,13 +118,32 @@ fn layout(writes: &[(i64, Class)]) -> Vec<Run> {
     let few = runs.len() <= FEW_RUNS;
     let weight = |r: &Run| if few { r.writes.clamp(3, LONG_RUN) } else { r.writes } as f64;
     let total: f64 = runs.iter().map(weight).sum();
-    let mut x = LEFT;
+    let mut x = paper.left();
     for r in &mut runs {
         r.left = x;
-        x += weight(r) / total * (RIGHT - LEFT);
+        x += weight(r) / total * paper.plot();
         r.right = x;
     }
     runs
+}
+
+/// What is closer than can be seen is drawn as one, as the gravest of it.
+fn columns(runs: &[Run]) -> Vec<Run> {
+    const WIDE: f64 = 2.0;
+    if runs.len() <= FEW_RUNS {
+        return runs.to_vec();
+    }
+    let mut out: Vec<Run> = Vec::new();
+    for r in runs {
+        match out.last_mut() {
+            Some(last) if last.class == r.class || r.left - last.left < WIDE => {
+                last.class = last.class.max(r.class);
+                last.right = r.right;
+            }
+            _ => out.push(Run { writes: 0, ..*r }),
+        }
+    }
+    out
 }
 
 fn class_of(class: Class) -> &'static str {
@@ -116,15 +156,23 @@ fn class_of(class: Class) -> &'static str {
     }
 }
 
-/// What must not be overlooked is drawn taller, and never thinner than two units.
-fn drawn(r: &Run, top: f64) -> Vec<El> {
-    let grave = matches!(r.class, Class::Lost | Class::Odd);
-    let (y, height) = if grave { (top, STRIP) } else { (top + 5.0, STRIP - 10.0) };
-    let wide = (r.right - r.left).max(if grave { 2.0 } else { 0.4 });
-    let mut out = vec![el("rect").class(class_of(r.class)).at(r.left, y).num("width", wide).num("height", height)];
-    if r.writes > LONG_RUN && wide > 16.0 {
+/// Class by class, the gravest over the others. What must not be overlooked is drawn taller, and never thinner than two
+/// units.
+fn drawn(runs: &[Run], top: f64) -> Vec<El> {
+    let classes = [Class::Kept, Class::Failed, Class::Unknown, Class::Odd, Class::Lost];
+    let mut out: Vec<El> = classes
+        .into_iter()
+        .filter_map(|class| {
+            let grave = matches!(class, Class::Lost | Class::Odd);
+            let (from, to, least) = if grave { (top, top + STRIP, 2.0) } else { (top + 5.0, top + STRIP - 5.0, 0.4) };
+            let of_class = runs.iter().filter(|r| r.class == class);
+            let path: String = of_class.map(|r| block(r.left, r.right.max(r.left + least), from, to)).collect();
+            (!path.is_empty()).then(|| el("path").class(class_of(class)).attr("d", &path))
+        })
+        .collect();
+    for r in runs.iter().filter(|r| r.writes > LONG_RUN && r.right - r.left > 16.0) {
         let x = (r.left + r.right) / 2.0;
-        let cut = format!("M{:.1} {:.1}l4 -{height:.1}h5l-4 {height:.1}z", x - 4.0, y + height);
+        let cut = format!("M{:.1} {:.1}l4 -{STRIP:.1}h5l-4 {STRIP:.1}z", x - 4.0, top + STRIP);
         out.push(el("path").class("cut").attr("d", &cut));
     }
     out
@@ -172,9 +220,8 @@ fn moment(nanos: i64) -> String {
 }
 
 fn lost_runs(runs: &[LostRun], fault: Option<i64>) -> Table {
-    const MOST: usize = 100;
     let relative = |at: i64| moment(at - fault.unwrap_or(0));
-    let rows = runs.iter().take(MOST).map(|r| {
+    let rows = runs.iter().map(|r| {
         vec![
             r.writer.to_string().into(),
             format!("{}–{}", words::count(r.from), words::count(r.to)).into(),
@@ -191,41 +238,41 @@ fn lost_runs(runs: &[LostRun], fault: Option<i64>) -> Table {
 
 /// How old the lost writes were; drawn because with holes the time alone misleads.
 fn ages(a: &Analysis, w: &WorkloadResult, l: &LedgerResult) -> El {
-    const HEIGHT: f64 = 90.0;
-    let highest = l.ages.iter().map(|(_, n)| *n).max().unwrap_or(1).max(1) as f64;
-    let pitch = ((RIGHT - LEFT) / l.ages.len() as f64).min(90.0);
-    let mut inner = Markup::default();
-    for (i, (up_to, n)) in l.ages.iter().enumerate() {
-        let (x, tall) = (LEFT + i as f64 * pitch, *n as f64 / highest * HEIGHT);
-        let (y, middle) = (ROW + HEIGHT - tall, x + pitch / 2.0);
-        inner.push(el("rect").class("lost").at(x + 2.0, y).num("width", pitch - 4.0).num("height", tall));
-        if pitch > 34.0 {
-            inner.push(el("text").class("tick mid").at(middle, y - 4.0).text(&words::count(*n)));
-            let label = format!("≤ {}", words::duration(*up_to));
-            inner.push(el("text").class("tick mid").at(middle, 2.0 * ROW + HEIGHT).text(&label));
-        }
-    }
-    inner.push(
-        el("line").class("frame").num("x1", LEFT).num("x2", WIDTH).num("y1", ROW + HEIGHT).num("y2", ROW + HEIGHT),
-    );
     let rows = l.ages.iter().map(|(up_to, n)| vec![words::duration(*up_to).into(), words::count(*n).into()]);
-    let table = Table::new("Ages", &[("not older than", Align::Right), ("lost writes", Align::Right)], rows.collect());
+    let columns = [("not older than", Align::Right), ("lost writes", Align::Right)];
+    let table = Table::new("Ages of lost writes", &columns, rows.collect());
     let holes = l.holes.filter(|n| *n > 0).map_or_else(String::new, |n| {
         format!(
             " {} that are younger than the oldest lost one were kept: what is left is not a prefix.",
             words::plural(n, "write")
         )
     });
-    let description =
-        format!("How old the lost writes of {} were when the fault hit.{holes}", words::clean(w.name.as_str()));
-    figure(
-        &format!("ages-{}", place_of(a, w)),
-        "Ages of lost writes",
-        &description,
-        HEIGHT + 3.0 * ROW,
-        inner,
-        data(&table),
-    )
+    let name = words::clean(&words::shortened(w.name.as_str(), 80));
+    let description = format!("How old the lost writes of {name} were when the fault hit.{holes}");
+    let id = format!("ages-{}", place_of(a, w));
+    let chart = Chart { id: &id, name: "Ages of lost writes", description: &description, data: parts::table(&table) };
+    chart.figure(|paper| ages_on(l, paper))
+}
+
+fn ages_on(l: &LedgerResult, paper: Paper) -> Drawing {
+    const HEIGHT: f64 = 90.0;
+    let highest = l.ages.iter().map(|(_, n)| *n).max().unwrap_or(1).max(1) as f64;
+    let pitch = (paper.plot() / l.ages.len().max(1) as f64).min(90.0);
+    let base = ROW + HEIGHT;
+    let mut inner = Markup::default();
+    for (i, (up_to, n)) in l.ages.iter().enumerate() {
+        let (x, tall) = (paper.left() + i as f64 * pitch, *n as f64 / highest * HEIGHT);
+        let (y, middle) = (base - tall, x + pitch / 2.0);
+        inner.push(el("rect").class("lost").at(x + 2.0, y).num("width", (pitch - 4.0).max(1.0)).num("height", tall));
+        if pitch > 44.0 {
+            inner.push(el("text").class("tick mid").at(middle, y - 4.0).text(&words::count(*n)));
+            let label = format!("≤ {}", words::duration(*up_to));
+            inner.push(el("text").class("tick mid").at(middle, ROW + base).text(&label));
+        }
+    }
+    let line = el("line").class("frame").num("x1", paper.left()).num("x2", paper.right());
+    inner.push(line.num("y1", base).num("y2", base));
+    (inner, HEIGHT + 3.0 * ROW)
 }
 
 #[cfg(test)]
@@ -237,10 +284,15 @@ mod tests {
         let mut writes: Vec<(i64, Class)> =
             (0..2_000).map(|i| (i, if i % 2 == 0 { Class::Kept } else { Class::Unknown })).collect();
         writes[1_000].1 = Class::Lost;
-        let runs = layout(&writes);
+        let paper = Paper::Wide;
+        let runs = layout(&writes, paper);
         let lost = runs.iter().find(|r| r.class == Class::Lost).unwrap();
-        assert!(Markup::from_iter(drawn(lost, 0.0)).into_string().contains("width=\"2\""));
-        assert!((runs.last().unwrap().right - RIGHT).abs() < 1e-6);
+        let columns = columns(&runs);
+        assert!(columns.len() < 500 && columns.iter().filter(|r| r.class == Class::Lost).count() == 1);
+        let column = columns.iter().find(|r| r.class == Class::Lost).unwrap();
+        assert!(column.left <= lost.left && column.right >= lost.right);
+        assert!(Markup::from_iter(drawn(&columns, 0.0)).into_string().contains("class=\"lost\""));
+        assert!((runs.last().unwrap().right - paper.right()).abs() < 1e-6);
         let l = LedgerResult { lost: Some(1), ..LedgerResult::default() };
         assert!(labels(&runs, &l, 0).iter().any(|(_, text)| text.starts_with("1 lost, +")));
     }

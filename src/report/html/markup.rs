@@ -122,6 +122,13 @@ impl El {
         self
     }
 
+    /// Lines of text, each on a line of its own: for `pre`, which shows breaks.
+    pub(super) fn text_lines(mut self, lines: &[String]) -> Self {
+        let lines: Vec<String> = lines.iter().map(|line| escape(line)).collect();
+        self.inner.push_str(&lines.join("\n"));
+        self
+    }
+
     pub(super) fn child(mut self, child: impl Into<Markup>) -> Self {
         self.inner.push_str(&child.into().0);
         self

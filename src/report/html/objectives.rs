@@ -1,19 +1,25 @@
 //! Objectives as cards: the measured figure, a bar with its whiskers and the target, and the verdict in words.
 
+use super::groups::foremost;
 use super::markup::{El, Markup, el, prose, text};
+use super::paper::left_out;
 use crate::analysis::{Analysis, ObjectiveResult};
 use crate::model::{ClockBasis, ObjectiveKind, Verdict};
 use crate::report::{tables, words};
 
 const WIDTH: f64 = 250.0;
 const BAR: f64 = 14.0;
+/// So many cards; those that were not met before others.
+const MOST: usize = 24;
 
 /// The cards.
 pub(super) fn cards(a: &Analysis) -> Markup {
     if a.objectives.is_empty() {
         return el("p").text("The playbook sets no objective.").into();
     }
-    el("ul").class("cards").children(a.objectives.iter().map(|o| card(a, o))).into()
+    let (shown, left) = foremost(a.objectives.iter().collect(), MOST, |o| (o.verdict != Verdict::Pass, 0));
+    let cards = el("ul").class("cards").children(shown.into_iter().map(|o| card(a, o)));
+    Markup::from_iter([cards.into(), left_out(left, "objective")])
 }
 
 pub(super) fn tone(verdict: Verdict) -> &'static str {
@@ -31,15 +37,16 @@ fn card(a: &Analysis, o: &ObjectiveResult) -> El {
         (ObjectiveKind::Rto, ClockBasis::Declared) => "recovery time, from the declaration to sustained service",
         (ObjectiveKind::RpoTime, _) => "recovery point: age of the oldest lost write at the fault",
         (ObjectiveKind::RpoWrites, _) => "recovery point: acknowledged writes that are gone",
+        (ObjectiveKind::Detect, _) => "from the fault until somebody noticed, the milestone `detected`",
     };
     let badge = format!("{} {}", words::sign(o.verdict), words::judged(o.verdict));
     el("li")
         .class(&format!("card {}", tone(o.verdict)))
         .child(
             el("h3")
-                .child(el("span").text(&tables::objective(a, o)))
+                .child(el("span").class("badge").text(&badge))
                 .child(text(" "))
-                .child(el("span").class("badge").text(&badge)),
+                .child(el("span").text(&tables::objective(a, o))),
         )
         .child(figure(&words::actual(o)))
         .child(bullet(o))

@@ -18,7 +18,7 @@ pub(super) fn report(a: &Analysis, exit_code: u8) -> Report {
         objectives: a.objectives.iter().map(objective).collect(),
         workloads: a.workloads.iter().map(|w| (w.name.0.clone(), workload(a, w))).collect(),
         timeline: a.timeline.iter().map(mark).collect(),
-        steps: a.steps.iter().map(step).collect(),
+        steps: a.steps.iter().map(|s| step(a, s)).collect(),
         faults: a.faults.iter().map(fault).collect(),
         phases: a.phases.iter().map(phase).collect(),
         findings: a.reasons.iter().map(finding).collect(),
@@ -26,6 +26,8 @@ pub(super) fn report(a: &Analysis, exit_code: u8) -> Report {
         notes: a.notes.clone(),
         sites: a.sites.iter().map(super::data::sites).collect(),
         fingerprints: a.fingerprints.iter().map(super::data::fingerprint).collect(),
+        restores: a.restores.iter().map(super::data::restore).collect(),
+        lineage: a.run.lineage.as_deref().map(super::lineage::lineage),
         journal: Journal { head: a.journal_head.clone(), lines: a.journal_lines, cut: a.journal_cut.clone() },
     }
 }
@@ -35,7 +37,7 @@ fn stall(s: &a::StallResult) -> Stall {
     Stall { from: seconds(s.from), to: seconds(s.to), cause: s.cause, workload }
 }
 
-fn wall(at: DateTime<Utc>) -> String {
+pub(super) fn wall(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
@@ -111,6 +113,7 @@ fn workload(a: &Analysis, w: &a::WorkloadResult) -> Workload {
         operations: operations(&w.operations),
         reads: w.reads.as_ref().map(operations),
         latency: w.latency.map(percentiles),
+        latency_before: w.latency_before.map(percentiles),
         lateness: w.lateness.map(percentiles),
         downtime: Downtime {
             outages: w.outages.len(),
@@ -127,7 +130,13 @@ fn workload(a: &Analysis, w: &a::WorkloadResult) -> Workload {
 }
 
 fn vantage(v: &VantageSeal) -> Vantage {
-    Vantage { name: v.name.clone(), of: v.of.0.clone(), namespace: v.namespace.clone() }
+    Vantage {
+        name: v.name.clone(),
+        of: v.of.0.clone(),
+        namespace: v.namespace.clone(),
+        clock_offset: seconds(v.offset),
+        clock_error: seconds(v.offset_error),
+    }
 }
 
 fn operations(o: &a::OpCounts) -> Operations {
@@ -272,12 +281,14 @@ fn mark(m: &a::Mark) -> Mark {
     Mark { mark: m.name.clone(), of: m.of.clone(), at: at(m.at) }
 }
 
-fn step(s: &a::StepResult) -> Step {
+fn step(a: &Analysis, s: &a::StepResult) -> Step {
+    let kind = a.run.steps.iter().find(|seal| seal.id == s.id).map(|seal| seal.kind.clone());
     Step {
         id: s.id.0.clone(),
         name: s.name.clone(),
         phase: s.phase,
         verb: s.verb.clone(),
+        kind: kind.unwrap_or_default(),
         round: s.round,
         verdict: s.verdict,
         outcome: s.outcome.as_ref().map(|o| match o {

@@ -1,9 +1,9 @@
-//! The sites of ledgers, and the user's own data before and after, as `report.json` shows them.
+//! The sites of ledgers, the user's own data before and after, and restores, as `report.json` shows them.
 
 use super::Bar;
-use super::build::time;
-use crate::analysis::{AtSite, FingerprintResult, PartResult, SiteResult, SitesResult};
-use crate::model::{Change, Expectation, Named, Verdict};
+use super::build::{time, wall};
+use crate::analysis::{AtSite, FingerprintResult, PartResult, RestoreResult, SiteResult, SitesResult};
+use crate::model::{Change, Expectation, Named, RestorePart, Verdict};
 use crate::report::words::seconds;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -166,4 +166,79 @@ fn at_site(service: AtSite, s: &SiteResult) -> AtThisSite {
         AtSite::NotBack(at_least) => ("not_back", None, at_least.map(seconds)),
     };
     AtThisSite { state, took, at_least, downtime: s.downtime.map(time) }
+}
+
+/// A restore. What it says of itself stands beside what was measured, never in its place.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Restore {
+    step: String,
+    name: String,
+    kind: String,
+    /// Its parts that ended, in order.
+    parts: Vec<RestorePartTime>,
+    /// All of them together.
+    seconds: f64,
+    /// The backup as its tool calls it.
+    backup: String,
+    /// When the backup was complete.
+    taken: Option<String>,
+    /// Everything that was committed up to then is in it, by the server's word and clock.
+    recovered_to: Option<String>,
+    /// Where in the log that is.
+    position: Option<String>,
+    /// The loss that follows from that, in seconds before the fault, by wall clocks.
+    claimed_loss: Option<Bar>,
+    /// What a disaster at the worst moment of the backups' history would have cost; null if nobody can say.
+    exposure: Option<RestoreExposure>,
+    /// Why nobody can say.
+    exposure_unknown: Option<String>,
+    error: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct RestorePartTime {
+    #[schemars(with = "String", extend("enum" = ["locate", "fetch", "start", "replay", "ready", "load", "verify"]))]
+    part: RestorePart,
+    seconds: f64,
+    bytes: Option<u64>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct RestoreExposure {
+    /// In seconds.
+    worst: Bar,
+    /// Recovery points in the history.
+    points: u64,
+    /// Places at which something that was archived before is missing.
+    holes: u64,
+    from: String,
+    to: String,
+}
+
+pub(super) fn restore(r: &RestoreResult) -> Restore {
+    let claim = &r.claim;
+    let known = claim.exposure.as_ref().and_then(|exposure| exposure.as_ref().ok());
+    let part =
+        |p: &crate::analysis::PartTime| RestorePartTime { part: p.part, seconds: seconds(p.took), bytes: p.bytes };
+    Restore {
+        step: r.step.to_string(),
+        name: r.name.clone(),
+        kind: r.kind.clone(),
+        parts: r.parts.iter().map(part).collect(),
+        seconds: seconds(r.took()),
+        backup: claim.backup.clone(),
+        taken: claim.taken.map(wall),
+        recovered_to: claim.recovered_to.map(wall),
+        position: claim.position.clone(),
+        claimed_loss: r.claimed.map(time),
+        exposure: known.map(|e| RestoreExposure {
+            worst: time(e.worst),
+            points: e.points,
+            holes: e.holes,
+            from: wall(e.from),
+            to: wall(e.to),
+        }),
+        exposure_unknown: claim.exposure.as_ref().and_then(|exposure| exposure.as_ref().err().cloned()),
+        error: r.error.clone(),
+    }
 }

@@ -7,6 +7,7 @@
 
 mod build;
 mod data;
+mod lineage;
 
 use crate::analysis::{Analysis, Attribution};
 use crate::event::{Phase, StallCause};
@@ -104,6 +105,12 @@ struct Report {
     /// The user's own data before and after; left out if the playbook asks for none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     fingerprints: Vec<data::Fingerprint>,
+    /// Restores, part by part; left out if there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    restores: Vec<data::Restore>,
+    /// The run among others; left out if nothing was known of others when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lineage: Option<lineage::Lineage>,
     journal: Journal,
 }
 
@@ -115,7 +122,7 @@ struct Run {
     environment: String,
     /// RFC 3339, UTC.
     started: String,
-    #[schemars(with = "String", extend("enum" = ["ended", "aborted", "dirty", "not_run"]))]
+    #[schemars(with = "String", extend("enum" = ["ended", "aborted", "dirty", "not_run", "held"]))]
     state: RunState,
     #[schemars(with = "String", extend("enum" = ["pass", "inconclusive", "fail"]))]
     verdict: Verdict,
@@ -178,7 +185,7 @@ enum Unit {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Objective {
-    #[schemars(with = "String", extend("enum" = ["rto", "rpo_time", "rpo_writes"]))]
+    #[schemars(with = "String", extend("enum" = ["rto", "rpo_time", "rpo_writes", "detect"]))]
     name: ObjectiveKind,
     workload: String,
     target: f64,
@@ -202,6 +209,10 @@ struct Vantage {
     of: String,
     /// The network namespace as written; null for the runner's own.
     namespace: Option<String>,
+    /// Its clock minus the runner's, in seconds; 0 on the same machine.
+    clock_offset: f64,
+    /// The error of that, either way.
+    clock_error: f64,
 }
 
 /// One of the sites at which a ledger is written.
@@ -234,6 +245,8 @@ struct Workload {
     reads: Option<Operations>,
     /// From due to done, of acknowledged operations.
     latency: Option<Percentiles>,
+    /// The same of those that were answered before the first fault.
+    latency_before: Option<Percentiles>,
     /// From due to sent: how punctual the schedule was.
     lateness: Option<Percentiles>,
     downtime: Downtime,
@@ -443,6 +456,8 @@ struct Step {
     #[schemars(with = "String")]
     phase: Phase,
     verb: String,
+    /// What is under the verb (`process_kill`, `http`, …); empty if nothing is.
+    kind: String,
     round: u32,
     #[schemars(with = "String", extend("enum" = ["pass", "inconclusive", "fail"]))]
     verdict: Verdict,

@@ -86,7 +86,7 @@ struct Seen {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Subject {
-    #[schemars(with = "String", extend("enum" = ["rto", "rpo_time", "rpo_writes"]))]
+    #[schemars(with = "String", extend("enum" = ["rto", "rpo_time", "rpo_writes", "detect"]))]
     name: ObjectiveKind,
     workload: String,
     #[schemars(with = "String", extend("enum" = ["fault", "declared"]))]

@@ -35,7 +35,7 @@ pub(super) fn verdicts(group: &Group) -> String {
 pub(super) fn subject(row: &Row) -> String {
     let clock = if row.subject.basis == ClockBasis::Declared { " from the declaration" } else { "" };
     let fault = row.subject.fault.as_ref().map_or_else(String::new, |fault| format!(" after {fault}"));
-    format!("{} of {}{clock}{fault}", say::objective(row.subject.kind), row.subject.workload)
+    format!("{}{clock}{fault}", say::objective_of(row.subject.kind, &row.subject.workload))
 }
 
 /// A target in the unit of its kind.
@@ -135,6 +135,7 @@ fn others(group: &Group, kind: ObjectiveKind) -> &'static str {
         ObjectiveKind::Rto if failover => "failovers",
         ObjectiveKind::Rto => "recoveries",
         ObjectiveKind::RpoTime | ObjectiveKind::RpoWrites => "disasters",
+        ObjectiveKind::Detect => "faults like it",
     }
 }
 
@@ -143,6 +144,7 @@ fn sentence(group: &Group, kind: ObjectiveKind, confidence: f64, share: f64, val
         ObjectiveKind::Rto => "finish within",
         ObjectiveKind::RpoTime => "lose at most the last",
         ObjectiveKind::RpoWrites => "lose at most",
+        ObjectiveKind::Detect => "are detected within",
     };
     let (sure, share) = (percent(confidence), percent(share));
     format!("with {sure} confidence, {share} of {} {verb} {}", others(group, kind), upper(kind, value))

@@ -237,5 +237,6 @@ fn start() -> RunStarted {
             cores: 2,
             trigger: "bench".to_owned(),
         },
+        lineage: None,
     }
 }

@@ -11,6 +11,10 @@ fn asked(path: &Path) -> Directory {
     Directory { name: "data".to_owned(), path: path.to_owned(), exclude, times: Counts::No, owners: Counts::No }
 }
 
+async fn fingerprint(asked: &Directory, _limit: Duration) -> Result<Taken, AdapterError> {
+    super::take(asked)
+}
+
 async fn take(path: &Path) -> Taken {
     fingerprint(&asked(path), Duration::from_secs(60)).await.unwrap()
 }
