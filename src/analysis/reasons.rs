@@ -142,8 +142,10 @@ fn failover(analysis: &Analysis, story: &Story, reasons: &mut Vec<Reason>) {
         return;
     }
     for workload in analysis.workloads.iter().filter(|w| w.probe_of.is_none()) {
-        let saved = |fault: &super::Recovery| fault.attribution == Attribution::System && in_outage(story, fault);
-        // What the outage itself ended is one of its conditions, if the system saved itself from the rest.
+        // Whatever the drill restored, the fault was still there.
+        let despite = |who| matches!(who, Attribution::System | Attribution::Restore);
+        let saved = |fault: &super::Recovery| despite(fault.attribution) && in_outage(story, fault);
+        // What the outage itself ended is one of its conditions, if service came back in spite of the rest.
         let condition =
             |fault: &super::Recovery| ended_in_outage(story, fault) && workload.recoveries.iter().any(saved);
         let healed = |fault: &&super::Recovery| {

@@ -15,6 +15,8 @@ pub(super) struct Clock {
     pub lo: i64,
     pub hi: i64,
     pub heal: Option<i64>,
+    /// When a step first began to restore, at or after the fault.
+    pub restore: Option<i64>,
     pub declared: Option<Span>,
     /// The next fault of a later phase: nothing after it says anything about this one.
     pub next: Option<i64>,
@@ -30,6 +32,7 @@ impl Clock {
             lo: at.lo.0,
             hi: at.hi.0,
             heal: fault.heal_started,
+            restore: story.restoring(at.lo.0),
             declared: story.declared(at.lo.0),
             next: story.next_chapter(fault).map(|span| span.lo.0),
             leads: story.leads(fault),
@@ -45,9 +48,22 @@ impl Clock {
             lo: self.lo.saturating_sub(error),
             hi: self.hi.saturating_add(error),
             heal: self.heal.map(|heal| heal.saturating_sub(error)),
+            restore: self.restore.map(|restore| restore.saturating_sub(error)),
             declared: self.declared.map(wide),
             next: self.next.map(|next| next.saturating_sub(error)),
             ..self.clone()
+        }
+    }
+
+    /// Who brought service back, if the first answer was asked for at `sent`.
+    fn attribution(&self, sent: i64) -> Attribution {
+        let begun = |at: Option<i64>| at.is_some_and(|at| at <= sent);
+        if begun(self.heal) {
+            Attribution::Heal
+        } else if begun(self.restore) {
+            Attribution::Restore
+        } else {
+            Attribution::System
         }
     }
 }
@@ -133,10 +149,7 @@ impl<'a> Measured<'a> {
         let (low, high) = (lane.due(y) - clock.hi, lane.done(f) - clock.lo);
         recovery.first_ok = Interval::between(lane.done(f) - clock.hi, high);
         recovery.first_restored = Interval::between(low, high);
-        recovery.attribution = match clock.heal {
-            Some(heal) if heal <= lane.sent(f) => Attribution::Heal,
-            _ => Attribution::System,
-        };
+        recovery.attribution = clock.attribution(lane.sent(f));
         if recovery.first_restored.is_none() {
             judged.internal.push(format!("first restored after `{}`: [{low}, {high}]", clock.fault));
         }
@@ -363,6 +376,7 @@ fn worse_attribution(a: &Recovery, b: &Recovery) -> Attribution {
     match (a.attribution, b.attribution) {
         _ if lost(a) || lost(b) => Attribution::None,
         (Attribution::Heal, _) | (_, Attribution::Heal) => Attribution::Heal,
+        (Attribution::Restore, _) | (_, Attribution::Restore) => Attribution::Restore,
         (Attribution::System, _) | (_, Attribution::System) => Attribution::System,
         _ => Attribution::None,
     }

@@ -251,6 +251,15 @@ impl Story {
         Interval::between((seen.lo.0 - at.hi.0).clamp(0, high), high)
     }
 
+    /// When a step first began to restore, at or after `from`. One that was skipped has restored nothing.
+    pub fn restoring(&self, from: i64) -> Option<i64> {
+        let seals = &self.start.as_ref()?.steps;
+        let restores = |id: &StepId| seals.iter().any(|seal| seal.id == *id && seal.verb == "restore");
+        let skipped = |step: &StepStory| matches!(step.outcome, Some(StepOutcome::Skipped { .. }));
+        let ours = self.steps.iter().filter(|step| step.from >= from && !skipped(step) && restores(&step.id));
+        ours.map(|step| step.from).min()
+    }
+
     /// When the first fault of a later phase comes, after which an earlier fault can prove nothing any more.
     pub fn next_chapter(&self, fault: &FaultStory) -> Option<Span> {
         let (ours, at) = (fault.phase, fault.at()?);

@@ -182,7 +182,7 @@ pub struct Recovery {
     pub first_error: Option<Interval>,
     /// From the fault to the first served operation after the first error.
     pub first_ok: Option<Interval>,
-    /// Did the service return by itself, or because the fault was removed?
+    /// Did the service return by itself, because the drill restored something, or because the fault was removed?
     pub attribution: Attribution,
     /// When `sustained` is unknown: it takes at least so long from the fault, if even that is known. Above the target,
     /// the objective is missed though nobody knows by how much.
@@ -200,6 +200,8 @@ pub struct Recovery {
 pub enum Attribution {
     /// The system saved itself, the fault still being there.
     System,
+    /// A step of the drill had begun to restore first, the fault still being there.
+    Restore,
     /// The runner removed the fault first.
     Heal,
     /// It never went away, or never came back.

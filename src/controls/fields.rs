@@ -57,7 +57,12 @@ pub const FIELDS: [Field; 32] = [
     field(13, "recovery time against its target", Tool, "an `rto` that was measured, or a recovery that was"),
     field(14, "data loss against its target", Tool, "a ledger that was read back, or an `rpo` that was measured"),
     field(15, "availability, errors and latency over time", Tool, "a workload"),
-    field(16, "operation at the other site", Tool, "the system saved itself, and clients worked on what took over"),
+    field(
+        16,
+        "operation at the other site",
+        Tool,
+        "clients worked on what took over, or on what the drill restored, while the fault was still there",
+    ),
     field(17, "restore: backup, age, place, duration", Tool, "a `restore:` step that restores a backup"),
     field(18, "integrity and reconciliation", Tool, "a ledger or a fingerprint that was compared, or `verify:`"),
     field(19, "way back: faults removed, environment clean", Tool, "every fault is healed"),

@@ -77,6 +77,7 @@ fn felt(a: &Analysis, w: &WorkloadResult, r: &Recovery) -> String {
     }
     let by = match r.attribution {
         Attribution::System => ", without our help",
+        Attribution::Restore => ", by what the drill restored",
         Attribution::Heal => ", once the fault was removed",
         Attribution::None => "",
     };

@@ -305,6 +305,7 @@ pub fn detail(s: &StepResult) -> &str {
 pub fn attribution(a: Attribution) -> &'static str {
     match a {
         Attribution::System => "the system",
+        Attribution::Restore => "our restore",
         Attribution::Heal => "our heal",
         Attribution::None => UNKNOWN,
     }

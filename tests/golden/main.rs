@@ -12,7 +12,7 @@ mod sealed;
 #[cfg(test)]
 mod series;
 
-use blackstart::analysis::{self, Analysis, Bucket, WorkloadResult};
+use blackstart::analysis::{self, Analysis, Attribution, Bucket, WorkloadResult};
 use blackstart::journal;
 use blackstart::model::{Interval, RunState, Verdict};
 use blackstart::report::{self, Style, View, words};
@@ -125,6 +125,39 @@ fn requests_that_waited_did_notice_something() {
     assert!(!long.contains("noticed nothing"), "{long}");
     assert!(long.contains("requests waited: for up to 3 s no answer came"), "{long}");
     assert!(long.contains("and were tried again where they were refused"), "{long}");
+}
+
+#[test]
+fn what_the_drill_restored_did_not_come_back_without_our_help() {
+    let validator = jsonschema::validator_for(&report::schema()).unwrap();
+    let told = |who| {
+        let mut a = pieces::pass_with_loss();
+        for recovery in a.workloads.iter_mut().flat_map(|w| &mut w.recoveries) {
+            recovery.attribution = who;
+        }
+        let value: serde_json::Value = serde_json::from_str(&report::json(&a, 0)).unwrap();
+        assert!(validator.is_valid(&value), "{who:?}");
+        let by = value["workloads"]["orders"]["recoveries"][0]["restored_by"].clone();
+        let html = report::html(&a);
+        let elsewhere = ["on what took over, before", "on what the drill restored, before"].map(|on| html.contains(on));
+        assert_eq!(elsewhere, [who == Attribution::System, who == Attribution::Restore]);
+        (report::markdown(&a) + &report::terminal(&a, View { width: 200, style: Style::Plain, folder: FOLDER }), by)
+    };
+    let ours = (", by what the drill restored.", "our restore");
+    let itself = (", without our help.", "the system");
+    let healed = (", once the fault was removed.", "our heal");
+    for (who, by, says) in [
+        (Attribution::System, "system", itself),
+        (Attribution::Restore, "restore", ours),
+        (Attribution::Heal, "heal", healed),
+    ] {
+        let (text, value) = told(who);
+        assert_eq!(value, by);
+        for (sentence, word) in [ours, itself, healed] {
+            let said = (sentence, word) == says;
+            assert_eq!((text.contains(sentence), text.contains(word)), (said, said), "{by}: {text}");
+        }
+    }
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn odd() -> Vec<Sample> {
     runs[6].observations.iter_mut().for_each(|o| o.measured = Measured::NotReached);
     runs[7].host = "drill-2".to_owned();
     runs[7].observations[0].measured = within(29_990 * MS, 30_020 * MS);
+    runs[7].observations[2].attribution = Attribution::Restore;
     runs[7].verdict = Verdict::Inconclusive;
     runs[8].params.insert("rate".to_owned(), "1000/s".to_owned());
     runs[8].resolved = "77aa".to_owned();

@@ -129,6 +129,8 @@ pub struct Tally {
     pub not_reached: u64,
     /// Service came back by itself.
     pub by_system: u64,
+    /// Service came back once the drill had begun to restore, the fault still being there.
+    pub by_restore: u64,
     /// Service came back once the fault was removed.
     pub by_heal: u64,
     /// More than one outage until service was sustained.
@@ -271,6 +273,7 @@ impl Tally {
         }
         match found.attribution {
             Attribution::System => self.by_system += 1,
+            Attribution::Restore => self.by_restore += 1,
             Attribution::Heal => self.by_heal += 1,
             Attribution::None => {}
         }

@@ -134,8 +134,8 @@ impl Observation {
     /// From all places: it came back by itself only if it did so everywhere.
     fn seen(&mut self, recoveries: &[&Recovery]) {
         let by = |who| recoveries.iter().any(|r| r.attribution == who);
-        self.attribution =
-            [Attribution::Heal, Attribution::System].into_iter().find(|who| by(*who)).unwrap_or(Attribution::None);
+        let known = [Attribution::Heal, Attribution::Restore, Attribution::System];
+        self.attribution = known.into_iter().find(|who| by(*who)).unwrap_or(Attribution::None);
         self.outages = recoveries.iter().map(|r| r.outages).max().unwrap_or(0);
     }
 

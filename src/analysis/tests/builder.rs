@@ -136,9 +136,14 @@ impl Builder {
     }
 
     pub fn step(&mut self, id: &str, verb: &str, phase: Phase, outcome: StepOutcome) -> &mut Self {
+        self.step_at(5_000, id, verb, phase, outcome)
+    }
+
+    /// A step that begins there and takes a millisecond.
+    pub fn step_at(&mut self, ms: i64, id: &str, verb: &str, phase: Phase, outcome: StepOutcome) -> &mut Self {
         self.step_seal(id, verb, phase);
-        self.event(5_000, What::StepStarted { step: id.into(), round: 0 });
-        self.step_end(id, 5_001, outcome)
+        self.event(ms, What::StepStarted { step: id.into(), round: 0 });
+        self.step_end(id, ms + 1, outcome)
     }
 
     pub fn objective(&mut self, kind: ObjectiveKind, target: i64) -> &mut Self {

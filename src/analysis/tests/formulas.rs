@@ -2,7 +2,7 @@
 
 use super::builder::*;
 use crate::analysis::{Attribution, Recovery};
-use crate::event::{StallCause, What};
+use crate::event::{Phase, StallCause, StepOutcome, What};
 use crate::model::*;
 use std::time::Duration;
 
@@ -265,6 +265,31 @@ fn a_heal_before_the_return_is_what_brought_it_back() {
     let mut b = Builder::new();
     b.schedule(0, 20_000, &[(5_100, 8_000)]).fault("f", 5_050, 5_070).healed("f", 7_000, 7_500).end();
     assert_eq!(recovery(&b).attribution, Attribution::Heal);
+}
+
+/// The first answer is the one asked for at 8,000.
+#[test]
+fn what_the_drill_restored_before_the_return_is_what_brought_it_back() {
+    let passed = || StepOutcome::Passed { detail: String::new() };
+    let skipped = || StepOutcome::Skipped { by_when: true, reason: "not wanted".to_owned() };
+    let by = |healed: i64, steps: &[(i64, &str, StepOutcome)]| {
+        let mut b = Builder::new();
+        b.schedule(0, 20_000, &[(5_100, 8_000)]).fault("f", 5_050, 5_070);
+        for (at, verb, outcome) in steps {
+            b.step_at(*at, &format!("{verb}_{at}"), verb, Phase::Restore, outcome.clone());
+        }
+        recovery(b.healed("f", healed, healed + 1).end()).attribution
+    };
+    assert_eq!(by(15_000, &[(8_001, "restore", passed())]), Attribution::System, "it was back before");
+    assert_eq!(by(15_000, &[(5_049, "restore", passed())]), Attribution::System, "it was restored before the fault");
+    assert_eq!(by(15_000, &[(7_000, "run", passed())]), Attribution::System);
+    assert_eq!(by(15_000, &[(7_000, "restore", skipped())]), Attribution::System, "nothing was restored");
+    assert_eq!(by(15_000, &[(5_050, "restore", passed())]), Attribution::Restore);
+    assert_eq!(by(15_000, &[(8_000, "restore", passed())]), Attribution::Restore);
+    assert_eq!(by(15_000, &[(8_500, "restore", passed()), (7_000, "restore", passed())]), Attribution::Restore);
+    assert_eq!(by(8_001, &[(7_000, "restore", passed())]), Attribution::Restore);
+    assert_eq!(by(8_000, &[(7_000, "restore", passed())]), Attribution::Heal, "the fault was gone too");
+    assert_eq!(by(7_000, &[(7_500, "restore", passed())]), Attribution::Heal);
 }
 
 #[test]

@@ -107,6 +107,10 @@ fn among_several_runs_all_places_of_one_are_one_sample() {
     // It came back at the edge only when the fault was removed, and elsewhere it never did.
     let mut b = seen(&[("near", &[(5_100, 10_500)]), ("edge", &[(5_100, 8_100)])]);
     assert_eq!(rto(&mut b).1, Attribution::Heal);
+    // A step had begun to restore when it came back elsewhere.
+    let mut b = seen(&[("near", &[(5_100, 8_900)]), ("edge", &[(5_100, 8_100)])]);
+    b.step_at(8_500, "s", "restore", Phase::Restore, StepOutcome::Passed { detail: String::new() });
+    assert_eq!(rto(&mut b).1, Attribution::Restore);
     let mut b = seen(&[("near", &[(5_100, 30_000)]), ("edge", &[(5_100, 8_100)])]);
     assert!(matches!(rto(&mut b).0, Measured::AtLeast(least) if least > 20 * S));
 }

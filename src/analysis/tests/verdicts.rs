@@ -1,7 +1,7 @@
 //! The lattice: what passes, what fails, what decides nothing, and how a run is said to have ended.
 
 use super::builder::*;
-use crate::analysis::{Analysis, Record, analyze};
+use crate::analysis::{Analysis, Attribution, Record, analyze};
 use crate::event::*;
 use crate::model::*;
 
@@ -140,6 +140,38 @@ fn recovery_by_the_heal_fails_an_expected_failover() {
     assert!(reason(&a).starts_with("failover was expected"), "{}", reason(&a));
     b.start.expects_failover = false;
     assert_eq!(b.analyze().verdict, Verdict::Pass);
+}
+
+#[test]
+fn recovery_by_what_the_drill_restored_is_judged_as_recovery_by_itself() {
+    let drill = |restored: i64, healed: i64| {
+        let mut b = Builder::new();
+        b.start.expects_failover = true;
+        b.objective(ObjectiveKind::Rto, 3 * S);
+        b.schedule(0, 20_000, &[(5_100, 8_000)]).fault("f", 5_050, 5_070).healed("f", healed, healed + 1);
+        b.step_at(restored, "s", "restore", Phase::Restore, StepOutcome::Passed { detail: String::new() }).end();
+        b.analyze()
+    };
+    let judged = |a: &Analysis| (a.workloads[0].recoveries[0].attribution, a.verdict);
+    let (itself, restored) = (drill(9_000, 15_000), drill(7_000, 15_000));
+    assert_eq!(judged(&itself), (Attribution::System, Verdict::Pass));
+    assert_eq!(judged(&restored), (Attribution::Restore, Verdict::Pass));
+    assert_eq!((itself.objectives, itself.reasons), (restored.objectives, restored.reasons));
+    assert_eq!(judged(&drill(6_500, 7_000)), (Attribution::Heal, Verdict::Fail));
+    // A condition that the outage ends, and a fault that goes on: service came back in spite of that.
+    let mut b = Builder::new();
+    b.start.expects_failover = true;
+    b.event(5_000, What::PhaseStarted { phase: Phase::Outage });
+    b.schedule(0, 30_000, &[(6_100, 8_000)]).fault("condition", 5_050, 5_070).fault("rest", 6_050, 6_070);
+    b.healed("condition", 6_500, 6_600).event(6_700, What::PhaseEnded { phase: Phase::Outage });
+    b.step_at(7_000, "s", "restore", Phase::Restore, StepOutcome::Passed { detail: String::new() });
+    b.healed("rest", 12_000, 12_010).end();
+    let a = b.analyze();
+    assert_eq!(
+        a.workloads[0].recoveries.iter().map(|r| r.attribution).collect::<Vec<_>>(),
+        [Attribution::Heal, Attribution::Restore]
+    );
+    assert_eq!(a.verdict, Verdict::Pass, "{:?}", a.reasons);
 }
 
 #[test]

@@ -167,7 +167,7 @@ impl Told {
             (13, measured(&["rto"]) || recoveries().any(|r| r.sustained.is_some())),
             (14, measured(&["rpo_time", "rpo_writes"]) || ledger),
             (15, !self.workloads.is_empty()),
-            (16, recoveries().any(|r| r.restored_by.as_deref() == Some("system"))),
+            (16, recoveries().any(|r| matches!(r.restored_by.as_deref(), Some("system" | "restore")))),
             (17, !self.restores.is_empty()),
             (18, ledger || !self.fingerprints.is_empty() || phase("verify")),
             (19, healed),

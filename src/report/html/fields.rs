@@ -251,18 +251,22 @@ fn window(age: Interval) -> String {
     if age.high == 0 { "none".to_owned() } else { words::about(age) }
 }
 
-/// How long clients worked on what took over while the fault was still there.
+/// How long clients worked on what took over, or on what the drill restored, while the fault was still there.
 fn elsewhere(a: &Analysis) -> Vec<String> {
     let each = a.workloads.iter().filter(|w| w.probe_of.is_none()).filter_map(|w| {
-        let recovery = w.recoveries.first().filter(|r| r.attribution == Attribution::System)?;
+        let recovery = w.recoveries.first()?;
+        let on = match recovery.attribution {
+            Attribution::System => "what took over",
+            Attribution::Restore => "what the drill restored",
+            Attribution::Heal | Attribution::None => return None,
+        };
         let fault = a.faults.iter().find(|f| f.id == recovery.fault)?;
         let from = fault.at?.best.saturating_add(recovery.sustained?.best);
         let until = fault.healed_at.map_or(a.length, |at| at.low).min(w.measured?.1);
         let rate = super::groups::seal(a, w)?.rate;
         let took = words::duration(until.saturating_sub(from));
-        (until > from).then(|| {
-            format!("{}: {took} on what took over, before the fault was removed, at {rate} operations/s", w.name)
-        })
+        (until > from)
+            .then(|| format!("{}: {took} on {on}, before the fault was removed, at {rate} operations/s", w.name))
     });
     let mut lines: Vec<String> = each.take(MOST).collect();
     if !lines.is_empty() {

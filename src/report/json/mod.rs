@@ -328,7 +328,7 @@ struct Recovery {
     at_least: Option<f64>,
     /// Outages until service was sustained; more than one is flapping.
     outages: u32,
-    #[schemars(with = "Option<String>", extend("enum" = ["system", "heal", null]))]
+    #[schemars(with = "Option<String>", extend("enum" = ["system", "restore", "heal", null]))]
     restored_by: Option<&'static str>,
     why: Option<String>,
 }
@@ -529,6 +529,7 @@ struct Journal {
 fn restored_by(a: Attribution) -> Option<&'static str> {
     match a {
         Attribution::System => Some("system"),
+        Attribution::Restore => Some("restore"),
         Attribution::Heal => Some("heal"),
         Attribution::None => None,
     }

@@ -111,6 +111,7 @@ enum Known {
 #[serde(rename_all = "snake_case")]
 enum RestoredBy {
     System,
+    Restore,
     Heal,
 }
 
@@ -142,6 +143,7 @@ struct Counts {
     /// In which the fault never came: no samples.
     not_reached: u64,
     restored_by_system: u64,
+    restored_by_restore: u64,
     restored_by_heal: u64,
     flapping: u64,
 }
@@ -257,6 +259,7 @@ fn seen(o: &a::Observation) -> Seen {
         verdict: o.verdict(),
         restored_by: match o.attribution {
             Attribution::System => Some(RestoredBy::System),
+            Attribution::Restore => Some(RestoredBy::Restore),
             Attribution::Heal => Some(RestoredBy::Heal),
             Attribution::None => None,
         },
@@ -281,6 +284,7 @@ fn measure(row: &a::Row) -> Measure {
             unknown: t.unknown,
             not_reached: t.not_reached,
             restored_by_system: t.by_system,
+            restored_by_restore: t.by_restore,
             restored_by_heal: t.by_heal,
             flapping: t.flapping,
         },

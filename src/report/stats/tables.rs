@@ -41,7 +41,7 @@ pub(super) fn runs(group: &Group) -> Table {
         cells.extend(shown.iter().map(|row| found(row).map_or(UNKNOWN.into(), cell)));
         let back: Vec<&str> = run.observations.iter().filter_map(back).collect();
         cells.push(back.first().map_or(UNKNOWN.into(), |first| {
-            if back.iter().all(|b| b == first) { (*first).into() } else { "in both ways".into() }
+            if back.iter().all(|b| b == first) { (*first).into() } else { "in different ways".into() }
         }));
         rows.push(cells);
     }
@@ -63,6 +63,7 @@ fn back(o: &Observation) -> Option<&'static str> {
     }
     match o.attribution {
         Attribution::System => Some("by itself"),
+        Attribution::Restore => Some("by the drill's restore"),
         Attribution::Heal => Some("when the fault was removed"),
         Attribution::None => None,
     }
@@ -125,6 +126,7 @@ pub(super) fn returned(group: &Group) -> Table {
     let columns = [
         ("what", Left),
         ("by itself", Right),
+        ("by the drill's restore", Right),
         ("when the fault was removed", Right),
         ("not at all, or not known", Right),
         ("with more than one outage", Right),
@@ -132,11 +134,12 @@ pub(super) fn returned(group: &Group) -> Table {
     let timed = group.rows.iter().filter(|row| row.subject.kind == crate::model::ObjectiveKind::Rto);
     let rows = timed.map(|row| {
         let t = row.tally;
-        let other = t.runs - t.by_system - t.by_heal;
+        let other = t.runs - t.by_system - t.by_restore - t.by_heal;
         let odd = |n: u64, tone| Cell::toned(count(n), if n == 0 { Tone::Faint } else { tone });
         vec![
             words::subject(row).into(),
             count(t.by_system).into(),
+            odd(t.by_restore, Tone::Plain),
             odd(t.by_heal, Tone::Unsure),
             odd(other, Tone::Unsure),
             odd(t.flapping, Tone::Bad),
