@@ -160,6 +160,8 @@ pub fn file_name(number: u32) -> String {
 /// When one is missing, is about something else, or does not name the one before it.
 pub fn read(dir: &Path, sealed: &Sealed) -> Result<Vec<Stored>, ReviewError> {
     let folder = dir.join(addendum::FOLDER);
+    // Before the first is read: whatever is there by then had all before it, and others may add some meanwhile.
+    let last = last(&folder);
     let mut all: Vec<Stored> = Vec::new();
     for number in 1..=MOST {
         let path = folder.join(file_name(number));
@@ -178,9 +180,12 @@ pub fn read(dir: &Path, sealed: &Sealed) -> Result<Vec<Stored>, ReviewError> {
         let signed = signed(&bytes, signature.as_deref());
         all.push(Stored { addendum, sha256: digest(&bytes), signed });
     }
-    match beyond(&folder, all.len()) {
-        Some(path) => Err(ReviewError::Wrong { path, why: "one before it is missing".to_owned() }),
-        None => Ok(all),
+    match last {
+        Some(last) if last > all.len() => {
+            let path = folder.join(file_name(u32::try_from(last).unwrap_or(MOST)));
+            Err(ReviewError::Wrong { path, why: "one before it is missing".to_owned() })
+        }
+        _ => Ok(all),
     }
 }
 
@@ -199,17 +204,10 @@ fn is_of(sealed: &Sealed, manifest: &str) -> bool {
     sealed.digest == manifest || sealed.manifest.replaces.iter().any(|before| before == manifest)
 }
 
-/// An addendum whose number is higher than there are.
-fn beyond(folder: &Path, there: usize) -> Option<PathBuf> {
+/// The highest number that an addendum has there.
+fn last(folder: &Path) -> Option<usize> {
     let names = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut late: Vec<String> = names
-        .filter(|name| {
-            let number = name.strip_suffix("-review.json").and_then(|n| n.parse::<usize>().ok());
-            number.is_some_and(|n| n > there)
-        })
-        .collect();
-    late.sort();
-    late.first().map(|name| folder.join(name))
+    names.filter_map(|name| name.strip_suffix("-review.json")?.parse().ok()).max()
 }
 
 /// An addendum's bytes.
