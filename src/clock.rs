@@ -11,7 +11,8 @@ use std::time::Duration;
 pub enum Clock {
     /// CLOCK_MONOTONIC and the wall clock of this machine.
     System,
-    /// The same after a reboot, so many nanoseconds ahead: a record that was begun before it goes on.
+    /// The same, so many nanoseconds ahead: a record that was begun before a reboot goes on, or another machine's clock is
+    /// kept.
     Continuing(i64),
     /// tokio's (paused) clock, counted from an epoch; repeatable.
     Simulated(Epoch),
@@ -96,8 +97,8 @@ impl Clock {
     /// Blocks this thread until `due` with an absolute sleep; for the dedicated thread of a schedule.
     /// On a simulated clock it returns at once: simulated schedules use [`Clock::sleep_until`].
     pub fn block_until(&self, due: Mono) {
-        if matches!(self, Self::System) {
-            let at = nix::sys::time::TimeSpec::from_duration(Duration::from_nanos(due.0.max(0).unsigned_abs()));
+        if matches!(self, Self::System | Self::Continuing(_)) {
+            let at = nix::sys::time::TimeSpec::from_duration(self.kernel_time(due));
             while clock_nanosleep(ClockId::CLOCK_MONOTONIC, ClockNanosleepFlags::TIMER_ABSTIME, &at)
                 == Err(nix::errno::Errno::EINTR)
             {}

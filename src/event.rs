@@ -243,6 +243,17 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         workload: Option<WorkloadName>,
     },
+    /// A pod is about to be made for a vantage. It ends with its runner; what is left of it is removed by whoever heals.
+    VantagePlaced(Box<VantagePlaced>),
+    /// A look at a vantage's clock.
+    VantageClock {
+        /// Which.
+        vantage: String,
+        /// When, on the runner's clock: between a question and its answer.
+        span: Span,
+        /// What the vantage's clock said then, which was set by the runner's when it began.
+        said: Mono,
+    },
     /// A vantage is gone before the load ended: from here on nobody looked from there.
     VantageLost {
         /// Which.
@@ -510,6 +521,25 @@ pub struct OpsMark {
     pub bytes: u64,
     /// SHA-256 chain head after the last block, hex.
     pub head: String,
+}
+
+/// Where the pod of a vantage is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VantagePlaced {
+    /// Which.
+    pub vantage: String,
+    /// The kubeconfig that leads to its cluster, if one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubeconfig: Option<std::path::PathBuf>,
+    /// The context in it, if one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// The API server's URL.
+    pub server: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The name of its Job.
+    pub job: String,
 }
 
 /// Which read-back it is.

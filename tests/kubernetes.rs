@@ -61,6 +61,8 @@ mod scripted;
 #[path = "cli/support.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod support;
+#[path = "kubernetes/vantages.rs"]
+mod vantages;
 #[path = "kubernetes/velero.rs"]
 mod velero;
 #[path = "kubernetes/workloads.rs"]

@@ -3,6 +3,7 @@
 //!
 //! Invariant: a number that cannot be known is `None`; an interval whose low is above its high is never shown.
 
+mod drift;
 mod fingerprints;
 mod lane;
 mod ledger;
@@ -46,7 +47,7 @@ use workload::{Context, Measurement};
 #[must_use]
 pub fn analyze(record: &Record) -> Analysis {
     let story = Story::of(record);
-    let run = story.start.clone().unwrap_or_else(story::nobody);
+    let run = vantage::timed(story.start.clone().unwrap_or_else(story::nobody), &story);
     let clocks: Vec<Clock> = story.faults.iter().filter_map(|fault| Clock::of(&story, fault)).collect();
     let context = Context { story: &story, clocks: &clocks, stalls: &[], read_backs: &record.read_backs };
     let (mut internal, mut notes) = (Vec::new(), story.notes.clone());

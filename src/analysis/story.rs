@@ -1,6 +1,7 @@
 //! The events of a record folded into what happened: phases, steps, faults, milestones, stalls, how it ended.
 //! Operations are not looked at here.
 
+use super::drift::Look;
 use super::{Record, Verdict};
 use crate::event::{
     AbortCause, Event, FaultIntent, HealCause, Healer, HostSeal, Phase, ReadBackDone, RunStarted, StallCause,
@@ -29,6 +30,8 @@ pub(super) struct Story {
     pub stalls: Vec<Stalled>,
     /// Spans in which a vantage could not see, with its name.
     pub vantage_stalls: Vec<(String, Stalled)>,
+    /// Looks at the clocks of vantages on other machines.
+    pub vantage_clocks: BTreeMap<String, Vec<Look>>,
     /// Vantages that were gone before the load ended, with the reason.
     pub lost_vantages: Vec<(String, i64, String)>,
     /// What the worst moment of each history of backups would have cost, or why nobody can say.
@@ -168,6 +171,9 @@ impl Story {
             What::VantageStalled { vantage, span, cause, workload } => {
                 let stalled = Stalled { span: *span, cause: *cause, workload: workload.clone() };
                 self.vantage_stalls.push((vantage.clone(), stalled));
+            }
+            What::VantageClock { vantage, span, said } => {
+                self.vantage_clocks.entry(vantage.clone()).or_default().push(Look { span: *span, said: *said });
             }
             What::VantageLost { vantage, at, why } => self.lost_vantages.push((vantage.clone(), at.0, why.clone())),
             What::Restored(done) => self.exposures.extend(done.claim.exposure.clone()),

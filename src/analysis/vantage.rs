@@ -2,10 +2,11 @@
 //! and the worst decides.
 
 use super::ObjectiveResult;
+use super::drift;
 use super::recovery::{Clock, Judged};
 use super::story::Story;
 use super::workload::Measurement;
-use crate::event::{VantageSeal, WorkloadSeal};
+use crate::event::{RunStarted, VantageSeal, WorkloadSeal};
 use crate::model::figure::duration;
 use crate::model::{Mono, OpRecord, Ops, Span, WorkloadName};
 use std::borrow::Cow;
@@ -13,6 +14,15 @@ use std::collections::BTreeMap;
 
 /// By the workload as the playbook calls it: how service came back, the worst of all places, and their names.
 pub(super) type Combined = BTreeMap<WorkloadName, (Vec<Judged>, Vec<String>)>;
+
+/// The start of a run, with what is known of the vantages' clocks since.
+pub(super) fn timed(mut run: RunStarted, story: &Story) -> RunStarted {
+    for vantage in run.workloads.iter_mut().filter_map(|seal| seal.vantage.as_mut()) {
+        let apart = story.vantage_clocks.get(&vantage.name).and_then(|looks| drift::apart(looks));
+        (vantage.offset, vantage.offset_error) = apart.unwrap_or((vantage.offset, vantage.offset_error));
+    }
+    run
+}
 
 /// A place whose clock is not ours: how far it is ahead, and the error of that.
 fn apart(seal: &WorkloadSeal) -> Option<(i64, i64)> {
@@ -60,7 +70,15 @@ pub(super) fn notes(story: &Story) -> Vec<String> {
             duration(width)
         )
     };
-    blind.into_iter().map(told).collect()
+    let looked = story.vantage_clocks.iter().filter_map(|(name, looks)| {
+        let (_, error) = drift::apart(looks)?;
+        Some(format!(
+            "the clock of the vantage `{name}` is known to ± {} of ours ({} looks)",
+            duration(error),
+            looks.len()
+        ))
+    });
+    blind.into_iter().map(told).chain(looked).collect()
 }
 
 /// All places of each workload together.

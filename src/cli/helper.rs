@@ -10,6 +10,9 @@ pub struct Args {
     /// The owner's tag; it is how the process is found
     #[arg(long)]
     owner: String,
+    /// A vantage waits for its runner at this port of the loopback
+    #[arg(long, value_name = "PORT")]
+    listen: Option<u16>,
     /// The kind
     kind: String,
     /// Its parameters, JSON; a vantage's name
@@ -23,7 +26,10 @@ pub fn run(args: &Args, terminal: &mut Terminal) -> Exit {
         drop(writeln!(out, "{line}").and_then(|()| out.flush()));
     };
     if args.kind == crate::exec::vantage::HELPER {
-        return super::vantage::run(&args.parameters, terminal);
+        return match args.listen {
+            Some(port) => super::vantage::listen(&args.parameters, port, terminal),
+            None => super::vantage::run(&args.parameters, terminal),
+        };
     }
     match helpers::run(&args.kind, &args.parameters, &mut ready) {
         Ok(()) => Exit::Pass,

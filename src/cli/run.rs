@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::{Also, Config};
 use crate::event::{AbortCause, OpenAction};
 use crate::evidence::actions;
+use crate::exec::inside::Seat;
 use crate::exec::{
     self, AnswerFile, Answers, Finished, Guarding, KillSwitch, Nobody, RunError, RunOptions, StopSignal,
 };
@@ -339,6 +340,8 @@ impl Runner<'_> {
         };
         let mut options = RunOptions::new(reports.unwrap_or_else(|| "reports".into()), state_dir, run, host);
         options.answers = answers;
+        options.home = self.args.lease.as_ref().and_then(|lease| Seat::parse(lease)).map(|seat| seat.home());
+        options.image = std::env::var("BLACKSTART_IMAGE").ok().filter(|image| !image.is_empty());
         options.lineage.actions = self.open_actions(drill, &options.reports_dir, progress);
         options.kill_switch = kill_switch(&drill.config, options.kill_switch);
         options.guardian = Guarding::Process(vec![me(), "guardian".to_owned()]);

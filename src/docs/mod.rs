@@ -163,6 +163,8 @@ pub mod decisions {
         d040_an_index_that_can_be_lost;
         #[doc = include_str!("decisions/041_secrets_in_every_form.md")]
         d041_secrets_in_every_form;
+        #[doc = include_str!("decisions/048_the_clock_of_a_vantage_elsewhere.md")]
+        d048_the_clock_of_a_vantage_elsewhere;
         #[doc = include_str!("decisions/046_a_restore_is_no_fault.md")]
         d046_a_restore_is_no_fault;
         #[doc = include_str!("decisions/042_one_drill_per_namespace.md")]

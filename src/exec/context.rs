@@ -1,6 +1,7 @@
 //! What another process needs to heal a fault besides its parameters and undo; part of the journaled intent, so no
 //! secret stands in it, only where secrets come from.
 
+use crate::faults::kubernetes::Home;
 use crate::model::ProcessIdentity;
 use crate::plan::{SecretSource, TargetSpec};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,9 @@ pub(super) struct HealContext {
     pub state: PathBuf,
     /// How targets are found; everything but secrets is filled in.
     pub targets: BTreeMap<String, TargetSpec>,
+    /// Where a run inside a cluster keeps what reaches out of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
     /// Set if all that the fault touches is inside the drill's embedded staging, which ends with its runner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<Inside>,

@@ -107,7 +107,7 @@ impl<'a> Drill<'a> {
         stop: StopSignal,
         (dir, index): (PathBuf, Index),
     ) -> Self {
-        let scene = Scene::new(plan, world, &options.run, &dir, &options.state_dir);
+        let scene = Scene::new(plan, world, &options.run, &dir, &options.state_dir).kept_in(options.home.clone());
         let (ended, progress) = (watch::Sender::new(0), Mutex::default());
         let (load, armed, guardian) = (Load::default(), AtomicBool::new(false), SetOnce::new());
         Self { plan, world, options, dir, index, record, scene, stop, load, guardian, armed, ended, progress }

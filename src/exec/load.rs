@@ -182,7 +182,9 @@ impl Drill<'_> {
     pub async fn start_load(&self) -> Result<(), Broken> {
         let mut reasons = Vec::new();
         // Not broken off half-way: a process that has only just begun is not known yet.
-        let (vantages, mut seats) = self.open_vantages().await.map_err(Broken::Preflight)?;
+        let opened = self.open_vantages().await;
+        let stopped = |why| if self.stop.requested().is_some() { Broken::Stopped } else { Broken::Preflight(why) };
+        let (vantages, mut seats) = opened.map_err(stopped)?;
         *self.load.vantages.lock().unwrap_or_else(PoisonError::into_inner) = vantages;
         for plan in &self.plan.workloads {
             let seat = seats.remove(&plan.name);
@@ -263,7 +265,9 @@ impl Drill<'_> {
         }))
         .await;
         let vantages = std::mem::take(&mut *self.load.vantages.lock().unwrap_or_else(PoisonError::into_inner));
-        join_all(vantages.iter().map(|vantage| vantage.end())).await;
+        for left in join_all(vantages.iter().map(|vantage| vantage.end())).await.into_iter().filter_map(Result::err) {
+            self.say(format!("{left}; it ends by itself, and `blackstart recover` removes it"));
+        }
     }
 
     /// Before the first step that heals: what is there now, for loss that only the healing causes is told apart by it.

@@ -72,7 +72,7 @@ pub(super) async fn resolve(name: &str, target: &KubernetesTarget, cx: &Cx<'_>) 
 }
 
 /// What the namespace says of drills. One that cannot be asked may be protected.
-async fn said(way: &Way) -> Result<Option<&'static str>, FaultError> {
+pub(super) async fn said(way: &Way) -> Result<Option<&'static str>, FaultError> {
     let (Some(namespace), Some(kind)) = (&way.namespace, Kind::known("namespace")) else { return Ok(None) };
     let found = way.cluster.get(&kind.at(None, namespace)).await?;
     Ok(found.and_then(|found| match found.label(LABEL) {

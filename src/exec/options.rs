@@ -5,6 +5,7 @@ use super::guardian::Guarding;
 use super::kill_switch::KillSwitch;
 use crate::event::{Event, HostSeal, Lineage};
 use crate::faults::Residue;
+use crate::faults::kubernetes::Home;
 use crate::model::{FaultId, RunId, RunState, WorkloadStats};
 use crate::plan::EmbeddedStaging;
 use crate::redact::Forms;
@@ -40,6 +41,10 @@ pub struct RunOptions {
     pub answers: Arc<dyn Answers>,
     /// What stops every run at once.
     pub kill_switch: KillSwitch,
+    /// Where in a cluster this run keeps what reaches out of it, if it runs inside one.
+    pub home: Option<Home>,
+    /// The image that has this program, for pods of ours whose playbook names none.
+    pub image: Option<String>,
     /// How long things may take that a playbook does not say.
     pub limits: Limits,
 }
@@ -52,8 +57,21 @@ impl RunOptions {
         let (answers, limits) = (Arc::new(Nobody), Limits::default());
         let guardian = Guarding::Nobody("none was asked for".to_owned());
         let kill_switch = KillSwitch::of(&state_dir);
-        let lineage = Lineage::default();
-        Self { reports_dir, state_dir, run, host, lineage, embedded, guardian, answers, kill_switch, limits }
+        let (lineage, image, home) = (Lineage::default(), None, None);
+        Self {
+            reports_dir,
+            state_dir,
+            run,
+            host,
+            lineage,
+            embedded,
+            guardian,
+            answers,
+            kill_switch,
+            home,
+            image,
+            limits,
+        }
     }
 }
 

@@ -192,8 +192,8 @@ impl Mender<'_> {
         let ended = doors::left_by(&entry.run, &entry.dir, &world, self.limits.staging).await;
         recovered.error = recovered.error.or(ended.err());
         let still: Vec<FaultId> = recovered.open.iter().map(|open| open.fault.clone()).collect();
-        let known: Vec<Event> =
-            taken.events.iter().filter(|e| matches!(e.what, What::FaultIntent(_))).cloned().collect();
+        let kept = |e: &&Event| matches!(e.what, What::FaultIntent(_) | What::VantagePlaced(_));
+        let known: Vec<Event> = taken.events.iter().filter(kept).cloned().collect();
         for why in clusters::tidy(&known, &entry.run, &still, &world).await {
             let text =
                 format!("what the run keeps in its cluster could not be removed, and will be found there: {why}");

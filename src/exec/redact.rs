@@ -76,6 +76,7 @@ impl Redactor {
                 taken.named.iter_mut().flat_map(|n| &mut n.first).for_each(|(name, _)| self.text(name));
             }
             What::Note { text } | What::VantageLost { why: text, .. } => self.text(text),
+            What::VantagePlaced(placed) => self.text(&mut placed.server),
             What::PreflightFailed { reasons, .. } => reasons.iter_mut().for_each(|t| self.text(t)),
             What::PhaseStarted { .. }
             | What::PhaseEnded { .. }
@@ -89,6 +90,7 @@ impl Redactor {
             | What::Guarded { .. }
             | What::StagingBegun { .. }
             | What::VantageStalled { .. }
+            | What::VantageClock { .. }
             | What::Stall { .. } => {}
         }
     }

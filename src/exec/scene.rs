@@ -5,6 +5,7 @@ use super::context::HealContext;
 use super::targets;
 use crate::adapters::data::Taken;
 use crate::adapters::{Fut, Vault, World};
+use crate::faults::kubernetes::Home;
 use crate::faults::{Cx, Scope, journaled};
 use crate::model::{FaultId, Owner, PinnedTarget, Reference, RunId, StepId, TargetRef};
 use crate::plan::{FingerprintPlan, Plan, SecretSource, TargetSpec};
@@ -24,6 +25,7 @@ pub(super) struct Scene {
     sources: BTreeMap<String, SecretSource>,
     targets: BTreeMap<String, TargetSpec>,
     fingerprints: Vec<FingerprintPlan>,
+    home: Option<Home>,
     began: chrono::DateTime<chrono::Utc>,
     values: Mutex<Values>,
 }
@@ -51,17 +53,23 @@ impl Scene {
             sources: plan.secrets.clone(),
             targets: plan.targets.iter().map(|(name, target)| (name.clone(), target.spec.clone())).collect(),
             fingerprints: plan.fingerprints.clone(),
+            home: None,
             began: world.clock.stamp().wall,
             values: Mutex::default(),
         }
     }
 
+    /// Inside a cluster, where this is kept.
+    pub fn kept_in(self, home: Option<Home>) -> Self {
+        Self { home, ..self }
+    }
+
     /// What a journaled context says.
     pub fn recovered(context: HealContext, world: &World, run: &RunId) -> Self {
-        let HealContext { base, dir, state, secrets: sources, targets, inside: _ } = context;
+        let HealContext { base, dir, state, secrets: sources, targets, home, inside: _ } = context;
         let (world, run, params) = (world.clone(), run.clone(), BTreeMap::new());
         let (fingerprints, began, values) = (Vec::new(), world.clock.stamp().wall, Mutex::default());
-        Self { world, base, run, dir, state, params, sources, targets, fingerprints, began, values }
+        Self { world, base, run, dir, state, params, sources, targets, fingerprints, home, began, values }
     }
 
     fn values(&self) -> MutexGuard<'_, Values> {
@@ -168,12 +176,17 @@ impl Scene {
             state: self.state.clone(),
             secrets: self.sources.clone(),
             targets: self.targets.iter().map(|(name, spec)| (name.clone(), self.filled(spec))).collect(),
+            home: self.home.clone(),
             inside: None,
         }
     }
 }
 
 impl Scope for Scene {
+    fn home(&self) -> Option<&Home> {
+        self.home.as_ref()
+    }
+
     fn lookup(&self, reference: &Reference) -> Result<String, String> {
         let values = self.values();
         let found = match reference {

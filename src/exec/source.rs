@@ -4,15 +4,23 @@
 use super::doors;
 use super::drill::Drill;
 use super::sampler::{self, Sampler};
-use super::vantage::{Assignment, Link, Seat};
+use super::vantage::pod::{self, Pod};
+use super::vantage::{Assignment, Link, Place, Seat};
+use super::{clusters, objects};
 use crate::adapters::{AdapterError, NamespaceIdentity, NetworkPlace};
-use crate::event::{OpsMark, ReadBack};
+use crate::event::{OpsMark, ReadBack, VantagePlaced, What};
 use crate::journal::JournalError;
-use crate::model::{Mono, WorkloadName, WorkloadStats};
-use crate::plan::{TargetSpec, VantagePlan, WorkloadPlan};
+use crate::model::{Mono, Template, VantagePod, WorkloadName, WorkloadStats};
+use crate::plan::{PodPlace, TargetSpec, VantagePlan, WorkloadPlan};
 use crate::workloads::WorkloadSpec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The pod of a vantage is ended so long after the drill is over at the latest.
+const POD_SPARE: Duration = Duration::from_secs(600);
+
+const NO_IMAGE: &str = "which image has this program? write `image: REGISTRY/blackstart:TAG`, or set BLACKSTART_IMAGE";
 
 /// A workload that is opened.
 pub(super) enum Source {
@@ -111,17 +119,64 @@ impl Drill<'_> {
                 Err(why) => reasons.push(format!("vantage `{name}`: {why}")),
             }
         }
-        if reasons.is_empty() { Ok(opened) } else { Err(reasons) }
+        if reasons.is_empty() {
+            return Ok(opened);
+        }
+        for link in &opened.0 {
+            reasons.extend(link.end().await.err());
+        }
+        Err(reasons)
     }
 
     async fn open_vantage(&self, vantage: &VantagePlan, plans: &[&WorkloadPlan]) -> Result<Arc<Link>, String> {
         let namespace = self.namespace_of(vantage)?;
-        let seats = plans.iter().map(|plan| self.assignment(plan)).collect::<Result<_, _>>()?;
+        let seats: Vec<Assignment> = plans.iter().map(|plan| self.assignment(plan)).collect::<Result<_, _>>()?;
         // Should it not end with its runner after all, a recovery finds it by this.
         self.index.add(&self.options.run, &self.dir).map_err(|e| e.to_string())?;
         let owner = doors::owner(&self.options.run, &self.dir);
         let recorder: Arc<dyn sampler::Recorder> = Arc::clone(&self.record) as _;
-        Link::open(self.world, &owner, &vantage.name, (&self.dir, namespace, seats), recorder).await
+        let place = match &vantage.pod {
+            None => Place::Beside,
+            Some(pod) => Place::Pod(self.pod_of(vantage, pod).await?),
+        };
+        Link::open(self.world, &owner, &vantage.name, (place, &self.dir, namespace, seats), recorder).await
+    }
+
+    /// Makes the pod of a vantage, if it may be there.
+    async fn pod_of(&self, vantage: &VantagePlan, spec: &VantagePod) -> Result<Pod, String> {
+        let cx = self.scene.cx();
+        let text = |template: &Template| cx.text(template).map_err(|e| e.to_string());
+        let image = match &spec.image {
+            Some(image) => text(image)?,
+            None => self.options.image.clone().ok_or(NO_IMAGE)?,
+        };
+        let way = clusters::way_of(spec, &cx).await.map_err(|e| e.to_string())?;
+        let namespace = way.namespace.clone().unwrap_or_default();
+        let context = way.access.context.clone().or_else(|| way.cluster.context()).unwrap_or_default();
+        let label = objects::said(&way).await.map_err(|e| e.to_string())?;
+        let server = way.cluster.facts().server;
+        let place = PodPlace { context: &context, server: &server, namespace: &namespace, label };
+        self.plan.allows_pod(vantage, place)?;
+        let tag = clusters::of_run(&self.options.run);
+        let placed = VantagePlaced {
+            vantage: vantage.name.clone(),
+            kubeconfig: way.access.kubeconfig.clone(),
+            context: way.access.context.clone(),
+            server: server.clone(),
+            namespace: namespace.clone(),
+            job: pod::name(&tag, &vantage.name),
+        };
+        let nodes = spec.nodes.iter().map(|(label, value)| Ok((label.clone(), text(value)?)));
+        let made = pod::Made {
+            image,
+            program: spec.program.as_ref().map_or_else(|| Ok("blackstart".to_owned()), text)?,
+            nodes: nodes.collect::<Result<_, String>>()?,
+            service_account: spec.service_account.as_ref().map(text).transpose()?,
+            tag,
+            lasts: self.plan.max_duration + POD_SPARE,
+        };
+        let note = |placed| self.note(What::VantagePlaced(Box::new(placed)));
+        Pod::make(way.cluster, (self.world, &self.stop), (placed, &made), note).await
     }
 
     /// The namespace that a vantage is to be in, if it may be there; none for the runner's own.

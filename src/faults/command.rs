@@ -49,6 +49,7 @@ impl Fault for CommandFault {
     const KIND: &'static str = "command";
     const SUMMARY: &'static str = "a fault of your own: commands that inject, look, heal, and look again";
     const REVERSIBILITY: Reversibility = Reversibility::Reversible;
+    const REACHES_OUT: bool = true;
     type Undo = Undo;
 
     fn targets(&self) -> Vec<&TargetRef> {

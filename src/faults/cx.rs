@@ -2,6 +2,7 @@
 //! them do with it (fill in a command, run it, send a request).
 
 use super::FaultError;
+use super::kubernetes::Home;
 use crate::adapters::{Command, Fut, Request, Vault, World};
 use crate::model::{
     CommandSpec, Owner, PinnedTarget, Reference, RequestSpec, RunSpec, TargetRef, TargetSpec, Template,
@@ -41,6 +42,10 @@ pub trait Scope: Send + Sync {
     /// # Errors
     /// A message that names the target and says why.
     fn url(&self, target: &TargetRef) -> Result<String, String>;
+    /// Where a run inside a cluster keeps what reaches out of it; none for any other run.
+    fn home(&self) -> Option<&Home> {
+        None
+    }
     /// What a target is, with everything filled in but secrets.
     ///
     /// # Errors

@@ -252,6 +252,9 @@ pub trait Fault: Serialize + DeserializeOwned + schemars::JsonSchema + Send + Sy
     fn rights(&self) -> Vec<Right> {
         Vec::new()
     }
+    /// Does it reach what outlives the runner's machine, and is no object of a cluster? Whoever runs inside a cluster then
+    /// keeps its intent there, too.
+    const REACHES_OUT: bool = false;
     /// Where on a cluster the intent is kept beside the journal, if it is done to a cluster.
     fn home(undo: &Self::Undo) -> Option<&Home> {
         let _not_there = undo;
@@ -332,6 +335,11 @@ macro_rules! faults {
             #[must_use]
             pub fn rights(&self) -> Vec<Right> {
                 match self { $(Self::$variant(f) => f.rights()),+ }
+            }
+            /// See [`Fault::REACHES_OUT`].
+            #[must_use]
+            pub fn reaches_out(&self) -> bool {
+                match self { $(Self::$variant(_) => <$ty as Fault>::REACHES_OUT),+ }
             }
             /// What brings the state before back.
             #[must_use]

@@ -56,6 +56,7 @@ impl Fault for PostgresPauseReplay {
     const KIND: &'static str = "postgres_pause_replay";
     const SUMMARY: &'static str = "pause the replay of WAL on a PostgreSQL standby";
     const REVERSIBILITY: Reversibility = Reversibility::Reversible;
+    const REACHES_OUT: bool = true;
     const TARGETS: &'static [&'static str] = &["postgres"];
     type Undo = Undo;
 

@@ -56,7 +56,8 @@ pub(super) fn guardian_spec(setting: &Setting, files: &[File]) -> Value {
     let lease = format!("{}/{}", setting.namespace, setting.names.set);
     let wait = format!("{}s", setting.times.start().as_secs());
     let mut words: Vec<String> = ["guardian", "--from-cluster", &lease, "--wait", &wait].map(str::to_owned).into();
-    words.extend(setting.homes.iter().flat_map(|home| ["--home".to_owned(), home.clone()]));
+    let own = setting.reaches_out.then_some(&setting.namespace).filter(|own| !setting.homes.contains(own));
+    words.extend(setting.homes.iter().chain(own).flat_map(|home| ["--home".to_owned(), home.clone()]));
     let ending = Ending { restart: "OnFailure", grace: u64::from(GUARDIAN_GRACE) };
     json!({
         "backoffLimit": GUARDIANS,

@@ -93,6 +93,8 @@ pub struct Setting {
     pub account: Option<String>,
     /// The namespaces in which the drill's faults are recorded.
     pub homes: Vec<String>,
+    /// Do faults of it reach what is neither in this cluster nor in the pod? They are recorded in the pod's namespace.
+    pub reaches_out: bool,
     /// Secrets of the cluster.
     pub secrets: Vec<SecretUse>,
     /// Where the guardian may be.

@@ -15,13 +15,21 @@ pub fn account(setting: &Setting) -> Value {
 /// ends before it heals. Pods have names that nobody knows before, so `delete` is on all pods of the namespace.
 #[must_use]
 pub fn minimal_role(setting: &Setting) -> Value {
+    let mut rules = vec![
+        json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
+            "resourceNames": [setting.names.set, setting.names.guardian], "verbs": ["get", "patch"]}),
+        json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "delete"]}),
+    ];
+    if setting.reaches_out {
+        rules.push(
+            json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "create", "delete"]}),
+        );
+        // Healing from records looks for their run's Leases beside them.
+        rules.push(json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["list"]}));
+    }
     json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
     "metadata": setting.metadata(&setting.names.set, "account"),
-    "rules": [
-        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
-            "resourceNames": [setting.names.set, setting.names.guardian], "verbs": ["get", "patch"]},
-        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "delete"]},
-    ]})
+    "rules": rules})
 }
 
 /// These roles, labelled as this set's and bound to its account.

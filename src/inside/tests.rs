@@ -14,6 +14,7 @@ fn setting() -> Setting {
         program: vec!["blackstart".into()],
         account: None,
         homes: vec!["shop".into()],
+        reaches_out: false,
         secrets: vec![SecretUse::Variables("db".into()), SecretUse::Folder("clusters".into(), "/etc/clusters".into())],
         apart: Apart::Always,
         claim: None,

@@ -19,6 +19,8 @@ fn version_of(what: &What) -> u32 {
         | What::Sites(_)
         | What::VantageStalled { .. }
         | What::VantageLost { .. } => 2,
+        // Who does not know of its clock would take what a vantage measured for exact.
+        What::VantagePlaced(_) | What::VantageClock { .. } => VERSION,
         // Who does not know of the chain would take the run for one that stands alone.
         What::RunStarted(start) if start.lineage.is_some() => VERSION,
         // Who knows neither vantages nor sites would take one service, or one ledger, for several.

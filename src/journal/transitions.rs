@@ -140,6 +140,8 @@ impl State {
             | What::Stall { .. }
             | What::VantageStalled { .. }
             | What::VantageLost { .. }
+            | What::VantagePlaced(_)
+            | What::VantageClock { .. }
             | What::Note { .. } => Ok(()),
         }
     }

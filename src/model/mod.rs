@@ -22,6 +22,7 @@ mod target;
 mod template;
 mod time;
 mod unit;
+mod vantage;
 mod verdict;
 
 pub use backup::{Exposure, RestoreClaim, RestorePart, RestoreTime, Restored};
@@ -48,4 +49,5 @@ pub use target::{PinnedTarget, ProcessIdentity};
 pub use template::{Part, Reference, Template, TemplateError};
 pub use time::{Interval, Mono, Span, Stamp};
 pub use unit::{Bandwidth, Dur, Percent, Rate, Size, UnitError};
+pub use vantage::{VantagePod, VantageSpec};
 pub use verdict::{RunState, Verdict};

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::event::Phase;
 use crate::model::{
-    ClientBehaviour, ClockBasis, Dur, Expectation, Objective, ObjectiveKind, PinnedTarget, Replication,
+    ClientBehaviour, ClockBasis, Dur, Expectation, Objective, ObjectiveKind, PinnedTarget, Replication, Template,
+    VantagePod,
 };
 use crate::workloads::WorkloadSpec;
 use serde::Serialize;
@@ -218,7 +219,10 @@ fn workload(w: &WorkloadPlan) -> String {
     let s = &w.service;
     let from = w.vantage.as_ref().map_or_else(String::new, |vantage| {
         let inside = vantage.namespace.as_ref().map_or_else(String::new, |n| format!(" in the network namespace {n}"));
-        format!(", from a process of its own{inside}")
+        match &vantage.pod {
+            Some(pod) => format!(", from {}", pod_of(pod)),
+            None => format!(", from a process of its own{inside}"),
+        }
     });
     format!(
         "{}: {what}, {}/s, {client}{from}; served = ok within {}, works = {}% served for {}",
@@ -228,6 +232,13 @@ fn workload(w: &WorkloadPlan) -> String {
         s.availability * 100.0,
         Dur(s.stable)
     )
+}
+
+fn pod_of(pod: &VantagePod) -> String {
+    let said = |text: &Option<Template>, before: &str| {
+        text.as_ref().map_or_else(String::new, |text| format!(" {before} {text}"))
+    };
+    format!("a pod{}{}", said(&pod.namespace, "in namespace"), said(&pod.context, "of the cluster"))
 }
 
 fn fingerprint(f: &FingerprintPlan) -> String {

@@ -34,7 +34,7 @@ pub use crate::model::{
 pub use explain::{Explanation, FaultLine, PhaseLine, StepLine, TargetLine, explain};
 pub use lower::{Inputs, compile, lower};
 pub use role::{Grant, Where, bound, roles, yaml};
-pub use vantage::{VantagePlan, VantageSpec};
+pub use vantage::{PodPlace, VantagePlan};
 
 /// A checked drill. It can be read as a [`Drill`]; it can only be made by lowering a playbook.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,6 +97,32 @@ pub struct Drill {
     pub waivers: Vec<Waiver>,
     /// What probably is not meant, but possible.
     pub warnings: Vec<Diagnostic>,
+}
+
+impl Drill {
+    /// Its steps, those within `parallel` too, in no order.
+    #[must_use]
+    pub fn every_step(&self) -> Vec<&StepPlan> {
+        let lists = [&self.steady, &self.outage, &self.failover, &self.restore, &self.verify];
+        let mut todo: Vec<&StepPlan> = lists.into_iter().flatten().collect();
+        let mut all = Vec::new();
+        while let Some(step) = todo.pop() {
+            if let Verb::Parallel(steps) = &step.verb {
+                todo.extend(steps);
+            }
+            all.push(step);
+        }
+        all
+    }
+
+    /// Does any of its faults reach what outlives the runner's machine, and is no object of a cluster?
+    #[must_use]
+    pub fn reaches_out(&self) -> bool {
+        self.every_step().into_iter().any(|step| match &step.verb {
+            Verb::Inject(inject) => inject.faults().any(FaultSpec::reaches_out),
+            _ => false,
+        })
+    }
 }
 
 /// The playbook as text.

@@ -1,20 +1,9 @@
-//! Where clients are when they are not in the runner: as written, and as planned. Who may stand where is in `allow`.
+//! Where clients are when they are not in the runner: as planned. Who may stand where is in `allow`.
 
 use super::Drill;
-use crate::model::{PinnedTarget, Template, WorkloadName};
-use schemars::JsonSchema;
+use crate::model::{ObjectRef, PinnedTarget, Template, VantagePod, WorkloadName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// A place that clients can be at: a process of its own on this machine, in a network namespace or not.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct VantageSpec {
-    /// The network namespace it is in, a name as `ip netns` has it or a path; the runner's own if not given. The
-    /// environment must list it under `namespaces`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<Template>,
-}
 
 /// Where the clients of a workload are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +14,22 @@ pub struct VantagePlan {
     pub of: WorkloadName,
     /// Its network namespace; the runner's own if none.
     pub namespace: Option<Template>,
+    /// The pod that it is; none for a process beside the runner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<VantagePod>,
+}
+
+/// Where the pod of a vantage is to be, and what is said of that place.
+#[derive(Debug, Clone, Copy)]
+pub struct PodPlace<'a> {
+    /// The context that leads there; empty for the account of the runner's own pod.
+    pub context: &'a str,
+    /// The API server's URL.
+    pub server: &'a str,
+    /// The namespace.
+    pub namespace: &'a str,
+    /// What the namespace's label `blackstart` says.
+    pub label: Option<&'a str>,
 }
 
 impl Drill {
@@ -41,5 +46,28 @@ impl Drill {
         let fields = BTreeMap::from([("namespace".to_owned(), namespace.to_owned())]);
         let name = format!("vantage {}", vantage.name);
         self.allows(&PinnedTarget { name, kind: "network".to_owned(), fields, ..PinnedTarget::default() }, &[])
+    }
+
+    /// May a pod for clients be made there? It is as good as a target of the drill: an object in that namespace.
+    ///
+    /// # Errors
+    /// When it may not, with what to write.
+    pub fn allows_pod(&self, vantage: &VantagePlan, place: PodPlace<'_>) -> Result<(), String> {
+        let mut fields = BTreeMap::from(
+            [("kind", "pod"), ("context", place.context), ("server", place.server), ("namespace", place.namespace)]
+                .map(|(key, value)| (key.to_owned(), value.to_owned())),
+        );
+        fields.extend(place.label.map(|label| ("label.blackstart".to_owned(), label.to_owned())));
+        let object = ObjectRef {
+            api: "v1".to_owned(),
+            kind: "Pod".to_owned(),
+            namespace: Some(place.namespace.to_owned()),
+            name: vantage.name.clone(),
+            uid: String::new(),
+            node: None,
+            zone: None,
+        };
+        let (name, kind) = (format!("vantage {}", vantage.name), "kubernetes".to_owned());
+        self.allows(&PinnedTarget { name, kind, fields, objects: vec![object], ..PinnedTarget::default() }, &[])
     }
 }

@@ -5,7 +5,7 @@ use super::game_day::GameDay;
 use crate::faults::FaultSpec;
 use crate::fingerprints::FingerprintSpec;
 use crate::model::{
-    CommandSpec, Dur, EmbeddedStaging, OutputSpec, Percent, RunSpec, SecretSource, ServiceSpec, TargetSpec,
+    CommandSpec, Dur, EmbeddedStaging, OutputSpec, Percent, RunSpec, SecretSource, ServiceSpec, TargetSpec, VantageSpec,
 };
 use crate::probes::ProbeSpec;
 use crate::restores::RestoreSpec;
@@ -78,7 +78,7 @@ fn drill(g: &mut SchemaGenerator) -> Value {
         "targets": map_of(&of::<TargetSpec>(g)),
         "staging": staging(g),
         "workload": map_of(&beside(of::<WorkloadSpec>(g), json!({"service": of::<ServiceSpec>(g), "from": one_or_more(&text)}))),
-        "vantages": map_of(&vantage()),
+        "vantages": map_of(&of::<VantageSpec>(g)),
         "fingerprints": map_of(&beside(of::<FingerprintSpec>(g), json!({"expect": {"enum": ["same", "any"]}, "within": dur}))),
         "guards": list_of(&guard(g)),
         "waive": list_of(&json!({"type": "object", "additionalProperties": false,
@@ -89,11 +89,6 @@ fn drill(g: &mut SchemaGenerator) -> Value {
         properties[phase] = steps.clone();
     }
     json!({"type": "object", "required": ["drill", "environment"], "additionalProperties": false, "properties": properties})
-}
-
-fn vantage() -> Value {
-    json!({"type": "object", "additionalProperties": false, "properties": {"namespace": {"type": "string",
-        "description": "a network namespace, by name or path; the runner's own if not given"}}})
 }
 
 fn objectives(dur: &Value) -> Value {

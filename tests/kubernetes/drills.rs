@@ -109,7 +109,11 @@ impl Stage {
         }
         assert_eq!(output.status.code(), Some(0), "{}: {}", drill.name, said(&output));
         let report = self.only_run(drill).join("report.json");
-        serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap()
+        let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+        for objective in report["objectives"].as_array().unwrap() {
+            println!("{}: {} {}", drill.name, objective["name"], objective["actual"]);
+        }
+        report
     }
 
     fn only_run(&self, drill: &Drill<'_>) -> PathBuf {

@@ -8,8 +8,12 @@
 use crate::common::until;
 use crate::control_plane::ControlPlane;
 use crate::node::{Nodes, Place};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -54,9 +58,19 @@ outage:
   - id: gone
     inject: {workload_scale: {target: web, to: 0}}
     deadline: 5m
+  # What no object of the cluster says: a switch somewhere else.
+  - id: elsewhere
+    inject:
+      command:
+        inject: {argv: [/usr/bin/curl, -fsS, "http://127.0.0.1:PORT/break"]}
+        effective: {argv: [/usr/bin/curl, -fsS, "http://127.0.0.1:PORT/is-broken"]}
+        heal: {argv: [/usr/bin/curl, -fsS, "http://127.0.0.1:PORT/mend"]}
+        healed: {argv: [/usr/bin/curl, -fsS, "http://127.0.0.1:PORT/is-whole"]}
+    deadline: 5m
   - {id: meanwhile, wait: "${params.pause}"}
   - {id: a_file, run: {command: [/bin/sh, ./say.sh, "${params.pause}"]}, within: 10s}
 restore:
+  - {id: mended, heal: elsewhere}
   - {id: back, heal: gone}
 verify:
   - {expect: {kubernetes: {target: web, ask: ready_replicas, value: {equals: 2}}}, within: 60s}
@@ -67,11 +81,53 @@ environments:
   test: {kubernetes: [{server: "https://*", namespaces: [shop]}], lease: 3s}
 "#;
 
+/// Something that is broken and mended over HTTP.
+struct Switch {
+    port: u16,
+    broken: Arc<AtomicBool>,
+}
+
+impl Switch {
+    fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, broken) = (listener.local_addr().unwrap().port(), Arc::new(AtomicBool::new(false)));
+        let inside = Arc::clone(&broken);
+        std::thread::spawn(move || listener.incoming().flatten().for_each(|asked| answer(asked, &inside)));
+        Self { port, broken }
+    }
+
+    fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::SeqCst)
+    }
+}
+
+fn answer(mut asked: TcpStream, broken: &AtomicBool) {
+    let mut request = [0_u8; 2048];
+    let read = asked.read(&mut request).unwrap_or_default();
+    let text = String::from_utf8_lossy(&request[..read]).into_owned();
+    let yes = match text.split(' ').nth(1) {
+        Some("/break") => {
+            broken.store(true, Ordering::SeqCst);
+            true
+        }
+        Some("/mend") => {
+            broken.store(false, Ordering::SeqCst);
+            true
+        }
+        Some("/is-broken") => broken.load(Ordering::SeqCst),
+        _ => !broken.load(Ordering::SeqCst),
+    };
+    let status = if yes { "200 OK" } else { "404 Not Found" };
+    // Whoever asked may be gone.
+    drop(write!(asked, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"));
+}
+
 /// A cluster with two nodes, something to break, and a drill in a folder.
 struct Site {
     plane: ControlPlane,
     _nodes: Nodes,
     dir: TempDir,
+    switch: Switch,
 }
 
 impl Site {
@@ -80,8 +136,8 @@ impl Site {
         let nodes = Nodes::start(&plane, &Place::over("here", &["zone-a", "zone-b"], 2));
         plane.apply(SHOP);
         let dir = tempfile::Builder::new().prefix("blackstart-inside.").tempdir_in("/var/tmp").unwrap();
-        let site = Self { plane, _nodes: nodes, dir };
-        site.file("drill.yaml", DRILL);
+        let site = Self { plane, _nodes: nodes, dir, switch: Switch::open() };
+        site.file("drill.yaml", &DRILL.replace("PORT", &site.switch.port.to_string()));
         site.file("blackstart.yaml", CONFIG);
         let script = site.file("say.sh", "#!/bin/sh\necho said \"$1\"\n");
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -227,8 +283,8 @@ fn passes(site: &Site) {
 fn killed(site: &Site, run: &str, parts: &[&str]) -> Child {
     let child = site.order(&site.plane.kubeconfig(), &["--run-id", run, "--param", "pause=2m"]).spawn().unwrap();
     let end = Instant::now() + LIMIT;
-    while site.replicas() != "0" {
-        assert!(Instant::now() < end, "the fault is never there");
+    while site.replicas() != "0" || !site.switch.is_broken() {
+        assert!(Instant::now() < end, "the faults are never there");
         std::thread::park_timeout(Duration::from_millis(100));
     }
     let pods: Vec<String> = parts.iter().map(|part| site.pod(part)).collect();
@@ -257,8 +313,8 @@ fn its_runner_is_killed(site: &Site) {
     let done = ended(killed(site, "second", &["runner"]));
     let said = text(&done);
     assert_eq!(done.status.code(), Some(4), "{said}");
-    assert!(said.contains("its guardian healed what was open") && said.contains("healed gone"), "{said}");
-    assert_eq!(site.replicas(), "2");
+    assert!(said.contains("its guardian healed what was open") && said.contains("healed gone, elsewhere"), "{said}");
+    assert_eq!((site.replicas(), site.switch.is_broken()), ("2".to_owned(), false));
     site.is_clean();
 }
 
@@ -276,7 +332,7 @@ fn both_are_killed(site: &Site) {
         said = text(&healed);
         healed.status.success()
     });
-    assert_eq!(site.replicas(), "2", "{said}");
+    assert_eq!((site.replicas(), site.switch.is_broken()), ("2".to_owned(), false), "{said}");
     until("its pods are gone", || site.kubectl(&["-n", "drills", "get", "pods", "-o", "name"]).is_empty());
 }
 

@@ -132,3 +132,21 @@ fn another_clock_is_brought_to_ours_and_its_error_widens_what_is_counted_from_th
     assert_eq!(theirs.workloads[1].outages, ours.workloads[1].outages);
     assert_eq!(sustained(&theirs, 0), sustained(&ours, 0));
 }
+
+/// The same from looks at the clock in the journal, one of which took long.
+#[test]
+fn what_is_known_of_another_clock_stands_in_the_journal() {
+    let down: &[(i64, i64)] = &[(5_100, 8_100)];
+    let mut b = seen(&[("near", down), ("edge", down)]);
+    for (asked, took) in [(1_000, 10), (3_000, 400), (5_000, 10)] {
+        let span = Span::new(at(asked), at(asked + took));
+        b.event(asked + took, What::VantageClock { vantage: "edge".to_owned(), span, said: at(asked + 5) });
+    }
+    let analysis = b.end().analyze();
+    let vantage = analysis.run.workloads[1].vantage.as_ref().unwrap();
+    assert!(vantage.offset.abs() <= 2 * MS && (5 * MS..12 * MS).contains(&vantage.offset_error), "{vantage:?}");
+    let (near, edge) = (sustained(&analysis, 0).unwrap(), sustained(&analysis, 1).unwrap());
+    assert!(edge.low <= near.low - 3 * MS && edge.high >= near.high + 3 * MS, "{near:?} {edge:?}");
+    let told = analysis.notes.iter().any(|note| note.contains("`edge` is known to ±") && note.contains("3 looks"));
+    assert!(told, "{:?}", analysis.notes);
+}

@@ -54,21 +54,28 @@ pub fn setting(
     (names, namespace, purpose): (Names, String, Purpose),
 ) -> Result<Setting, Complaint> {
     let arguments = given.params().iter().flat_map(|(name, value)| ["--param".to_owned(), format!("{name}={value}")]);
+    let (image, mut variables) = (asked.image()?, gathered.variables.clone());
+    // Vantages of the drill are pods of the same, if nothing else is said.
+    let pods = drill.plan.workloads.iter().filter_map(|workload| workload.vantage.as_ref()?.pod.as_ref());
+    if pods.into_iter().any(|pod| pod.image.is_none()) {
+        variables.insert("BLACKSTART_IMAGE".to_owned(), image.clone());
+    }
     Ok(Setting {
         drill: drill.plan.name.to_string(),
         purpose,
         names,
         namespace,
-        image: asked.image()?,
+        image,
         program: asked.program(),
         account: asked.service_account.clone(),
         homes: Vec::new(),
+        reaches_out: drill.plan.reaches_out(),
         secrets: asked.secrets(),
         apart: asked.apart(),
         claim: asked.claim.clone(),
         home: asked.home(),
         playbook: gathered.playbook.clone(),
-        variables: gathered.variables.clone(),
+        variables,
         arguments: arguments.collect(),
         times: Times::of(&drill.plan, Limits::default().heal_bound(), asked.hold()),
     })

@@ -1,7 +1,7 @@
 //! Healing from a cluster alone: records of open faults are found there by their label, healed, proven and removed, and so is
 //! what of ours nobody accounts for. No state directory, no playbook and no configuration is needed.
 
-use super::{FAULT, HELPER, LEASE, PART, TIDY, lease, record, why};
+use super::{FAULT, HELPER, PART, TIDY, lease, record, why};
 use crate::adapters::World;
 use crate::adapters::kubernetes::{
     Access, Cluster, ClusterError, Deletion, Flow, Kind, Object, Propagation, Query, Write,
@@ -13,6 +13,7 @@ use crate::exec::options::{Limits, Observer};
 use crate::exec::recover::{Recovered, StillOpen, prepared};
 use crate::exec::redact::Redactor;
 use crate::exec::secrets;
+use crate::exec::vantage::pod::RECORD as VANTAGE;
 use crate::faults::kubernetes::{Home, OWNER_LABEL, RECORD_LABEL};
 use crate::model::{FaultId, RunId};
 use crate::redact::Forms;
@@ -23,10 +24,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Kinds in which something of ours may stand by itself.
-const KINDS: [&str; 6] = ["configmap", "secret", "pod", "job", "networkpolicy", "lease"];
+const KINDS: [&str; 5] = ["configmap", "secret", "pod", "job", "networkpolicy"];
 
 /// A recovery that dies keeps others from healing for so long.
 const HEALING: Duration = Duration::from_secs(60);
+/// The name that it has then.
+const HEALER: &str = "recovery";
 
 /// What is to be healed of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -119,6 +122,7 @@ pub async fn recover_from_cluster(
     }
     // What healing has removed is not there any more.
     let mut after = There::look(what, world).await?;
+    after.free_leases(what, world).await;
     after.residue(Remove::Ours, world).await;
     let Left { residue, unseen, removed, .. } = after.left;
     Ok(Left { residue, unseen, removed, ..there.left })
@@ -231,7 +235,7 @@ impl There {
         (world, limits, observer): (&World, &Limits, &Arc<dyn Observer>),
     ) {
         // A runner that comes back sees that it is not its own any more.
-        let healer = format!("recovery of {run}");
+        let healer = format!("{HEALER} of {run}");
         let mut own = Vec::new();
         for lease in self.leases.iter().filter(|lease| lease::holder(lease) == run.as_str()) {
             match lease::take_over(&*self.cluster, lease, (&healer, HEALING), world.clock.stamp().wall).await {
@@ -272,6 +276,32 @@ impl There {
         }
     }
 
+    /// Whoever is killed between the last heal and its end leaves Leases that no record leads to.
+    async fn free_leases(&mut self, what: &InCluster, world: &World) {
+        for lease in std::mem::take(&mut self.leases) {
+            let holder = lease::holder(&lease);
+            let open = self.records.iter().any(|record| record.run.as_str() == holder);
+            let meant = what.run.as_ref().is_none_or(|run| run.as_str() == holder);
+            if open || !meant || !lease::is_abandoned(&*self.cluster, &lease, what.runner, world).await {
+                self.leases.push(lease);
+                continue;
+            }
+            let freed = async {
+                let now = world.clock.stamp().wall;
+                let ours = lease::take_over(&*self.cluster, &lease, (HEALER, HEALING), now).await?;
+                lease::delete(&*self.cluster, &ours).await
+            };
+            let at = lease.at(&lease::kind());
+            match tokio::time::timeout(TIDY, freed).await {
+                // Somebody else has taken it, or freed it.
+                Ok(Err(ClusterError::Conflict(_) | ClusterError::Missing(_))) => {}
+                Ok(Ok(())) => self.left.removed.push(at.to_string()),
+                Ok(Err(error)) => self.left.unseen.push(format!("{at} could not be freed, it expires: {error}")),
+                Err(_) => self.left.unseen.push(format!("{at} could not be freed, it expires: no answer")),
+            }
+        }
+    }
+
     /// What of ours is there, and no record accounts for.
     async fn residue(&mut self, remove: Remove, world: &World) {
         let accounted: BTreeSet<String> = self.records.iter().map(|record| record.tag.clone()).collect();
@@ -291,13 +321,13 @@ impl There {
             for object in found {
                 let tag = object.label(OWNER_LABEL).unwrap_or_default();
                 if !accounted.contains(tag) && !living.contains(tag) {
-                    self.stray(&object, &kind, remove, now).await;
+                    self.stray(&object, &kind, remove).await;
                 }
             }
         }
     }
 
-    async fn stray(&mut self, object: &Object, kind: &Kind, remove: Remove, now: chrono::DateTime<chrono::Utc>) {
+    async fn stray(&mut self, object: &Object, kind: &Kind, remove: Remove) {
         let at = object.at(kind);
         let namespace = object.namespace().map(|n| format!(" -n {n}")).unwrap_or_default();
         let command = |verb: &str| format!("kubectl {verb} {} {}{namespace}", kind.plural, object.name());
@@ -306,14 +336,12 @@ impl There {
             // Without its first part it is no record: nothing was injected, or all is healed.
             PART | HELPER => true,
             FAULT => return,
-            LEASE => {
-                let open = self.records.iter().any(|record| record.run.as_str() == lease::holder(object));
-                !open && lease::life(object, now) == Life::LongExpired
-            }
+            // While it works it is somebody's: it ends with its runner.
+            VANTAGE => object.condition("Complete").is_some() || object.condition("Failed").is_some(),
             _ => false,
         };
         // What it belongs to goes first, and takes it along.
-        if object.ending() || !object.owners().is_empty() || (record == LEASE && !removable) {
+        if object.ending() || !object.owners().is_empty() {
             return;
         }
         match (removable, remove) {
@@ -325,7 +353,6 @@ impl There {
                     Err(error) => self.left.residue.push((format!("{at}: {error}"), command("delete"))),
                 }
             }
-            (true, Remove::Nothing) if record == LEASE => {}
             (true, Remove::Nothing) => {
                 self.left
                     .residue

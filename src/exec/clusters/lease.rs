@@ -2,6 +2,7 @@
 //! the background. A cluster that cannot be reached for a while (drills cut it off on purpose) does not end the run; another
 //! holder does.
 
+use super::from::Runner;
 use super::{LEASE, Target, of_run, record, why};
 use crate::adapters::World;
 use crate::adapters::kubernetes::{Cluster, ClusterError, Deletion, Flow, Kind, Object, Patch, Query, Scope, Write};
@@ -64,7 +65,7 @@ pub(super) enum Life {
     LongExpired,
 }
 
-fn kind() -> Kind {
+pub(super) fn kind() -> Kind {
     Kind::of("coordination.k8s.io", "v1", "Lease", "leases", Scope::Namespaced)
 }
 
@@ -229,6 +230,34 @@ async fn take((home, part): (&Home, &str), run: &RunId, lasts: Duration, world: 
     Err(Refused::Held(format!("{part}: others take and free its Lease all the time")))
 }
 
+/// Is its holder alive? One that has expired by our clock is looked at for a while. None if it is gone meanwhile.
+async fn watched(cluster: &dyn Cluster, lease: &Object, world: &World) -> Result<Option<Life>, ClusterError> {
+    let life = self::life(lease, world.clock.stamp().wall);
+    let until = world.clock.mono().after(watch(lease));
+    while life == Life::Expired && world.clock.mono() < until {
+        world.clock.sleep_until(world.clock.mono().after(LOOK_EVERY)).await;
+        match cluster.get(&lease.at(&kind())).await? {
+            Some(now) if now.version() != lease.version() => {
+                let wall = world.clock.stamp().wall;
+                return Ok(Some(Life::Fresh(wall + TimeDelta::seconds(seconds(lease)))));
+            }
+            Some(_) => {}
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(life))
+}
+
+/// Is its holder gone, as far as is known of it?
+pub(super) async fn is_abandoned(cluster: &dyn Cluster, lease: &Object, runner: Runner, world: &World) -> bool {
+    match runner {
+        Runner::Gone => return true,
+        Runner::Awaited => expiry(cluster, lease, world).await,
+        Runner::Unknown => {}
+    }
+    matches!(watched(cluster, lease, world).await, Ok(Some(Life::Expired | Life::LongExpired)))
+}
+
 /// Has its holder died, and left nothing open?
 async fn may_be_taken(
     cluster: &dyn Cluster,
@@ -242,19 +271,7 @@ async fn may_be_taken(
         Refused::Held(format!("{part} is held by the run {run}, until {until} unless it renews its Lease"))
     };
     let failed = |e: ClusterError| Refused::Cluster(format!("the Lease on {part}: {e}"));
-    let mut life = self::life(lease, world.clock.stamp().wall);
-    let until = world.clock.mono().after(watch(lease));
-    while life == Life::Expired && world.clock.mono() < until {
-        world.clock.sleep_until(world.clock.mono().after(LOOK_EVERY)).await;
-        match cluster.get(&lease.at(&kind())).await.map_err(failed)? {
-            Some(now) if now.version() != lease.version() => {
-                let wall = world.clock.stamp().wall;
-                life = Life::Fresh(wall + TimeDelta::seconds(seconds(lease)));
-            }
-            Some(_) => {}
-            None => return Ok(()),
-        }
-    }
+    let Some(life) = watched(cluster, lease, world).await.map_err(failed)? else { return Ok(()) };
     if let Life::Fresh(until) = life {
         return Err(fresh(until));
     }

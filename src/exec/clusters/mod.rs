@@ -15,12 +15,13 @@ pub(super) use lease::{Held, Refused};
 use super::context::HealContext;
 use super::drill::Drill;
 use super::scene::Scene;
+use super::vantage;
 use crate::adapters::World;
 use crate::adapters::kubernetes::ClusterError;
 use crate::event::{Event, FaultIntent, What};
 use crate::faults::kubernetes::{self, Home, OWNER_LABEL, RECORD_LABEL, Way};
-use crate::faults::{Cx, PreparedFault, Scope};
-use crate::model::{FaultId, KubernetesTarget, Owner, RunId, TargetRef, TargetSpec};
+use crate::faults::{Cx, FaultError, PreparedFault, Scope};
+use crate::model::{FaultId, KubernetesTarget, Owner, RunId, TargetRef, TargetSpec, Template, VantagePod};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -59,13 +60,18 @@ pub(super) async fn targets(scene: &Scene) -> (Vec<Target>, Vec<String>) {
 }
 
 /// A run's own tag: what it keeps for itself, and not for one of its faults, carries it.
-fn of_run(run: &RunId) -> String {
+pub(super) fn of_run(run: &RunId) -> String {
     Owner { run: run.clone(), fault: FaultId(String::new()) }.tag()
 }
 
 /// A selector for what is ours.
 fn ours(record: &str) -> String {
     format!("{OWNER_LABEL},{RECORD_LABEL} in ({record})")
+}
+
+/// Where the record of a fault stands: with what it is done to, or with the runner if that is inside a cluster itself.
+fn home_of<'a>(prepared: &'a PreparedFault, scope: &'a dyn Scope) -> Option<&'a Home> {
+    prepared.home().or_else(|| scope.home().filter(|_| prepared.spec.reaches_out()))
 }
 
 /// Where the records of the faults in a run's journal stand, open ones too.
@@ -75,11 +81,18 @@ fn homes(events: &[Event], run: &RunId, world: &World) -> Vec<(FaultIntent, Home
         _ => None,
     });
     let home = |intent: FaultIntent| {
-        let (fault, _, _) = super::recover::prepared(&intent, run, world).ok()?;
-        let home = fault.home().cloned()?;
+        let (fault, _, scene) = super::recover::prepared(&intent, run, world).ok()?;
+        let home = home_of(&fault, &scene)?.clone();
         Some((intent, home))
     };
     intents.filter_map(home).collect()
+}
+
+/// The way to where the pod of a vantage is to be.
+pub(super) async fn way_of(pod: &VantagePod, cx: &Cx<'_>) -> Result<Way, FaultError> {
+    let (kubeconfig, context, namespace) = (pod.kubeconfig.clone(), pod.context.clone(), pod.namespace.clone());
+    let kind = Some(Template::literal("job"));
+    kubernetes::way(&KubernetesTarget { kubeconfig, context, namespace, kind, ..KubernetesTarget::default() }, cx).await
 }
 
 /// Tidies up behind a run that somebody else has healed: records of faults that are healed, and the run's Leases. What
@@ -96,6 +109,11 @@ pub(super) async fn tidy(events: &[Event], run: &RunId, open: &[FaultId], world:
             }
             places.insert(home);
             places.extend(homes_of(&intent, run, world).await);
+        }
+        for event in events {
+            if let What::VantagePlaced(placed) = &event.what {
+                left.extend(vantage::pod::removed(placed, world).await.err());
+            }
         }
         for home in places {
             left.extend(lease::release_all(&home, run, world).await.err());
@@ -115,7 +133,7 @@ async fn homes_of(intent: &FaultIntent, run: &RunId, world: &World) -> Vec<Home>
 
 /// Removes the record of a fault that is healed.
 pub(super) async fn forget(prepared: &PreparedFault, cx: &Cx<'_>) -> Result<(), String> {
-    match prepared.home() {
+    match home_of(prepared, cx.scope) {
         Some(home) => record::remove(home, &cx.owner, cx.world).await,
         None => Ok(()),
     }
@@ -125,7 +143,7 @@ impl Drill<'_> {
     /// The intent in the cluster, from which a fault can be healed when all that is here is gone. `Err` says why nothing
     /// may be injected.
     pub async fn recorded(&self, intent: &FaultIntent, prepared: &PreparedFault) -> Result<(), String> {
-        let Some(home) = prepared.home().filter(|_| !intent.irreversible) else { return Ok(()) };
+        let Some(home) = home_of(prepared, &self.scene).filter(|_| !intent.irreversible) else { return Ok(()) };
         let owner = self.scene.cx_for(&intent.fault).owner;
         let written = record::write(home, &owner, intent, self.world).await;
         written.map_err(|why| format!("its record cannot be kept in the cluster: {why}"))

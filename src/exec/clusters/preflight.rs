@@ -11,7 +11,7 @@ impl Drill<'_> {
     /// targets are found.
     pub async fn allowed(&self) -> Result<(), Broken> {
         let (targets, _) = self.unless_stopped(targets(&self.scene)).await?;
-        let missing = self.unless_stopped(rights::missing(self.plan, &targets)).await?;
+        let missing = self.unless_stopped(rights::missing(self.plan, &self.scene, &targets)).await?;
         if missing.is_empty() { Ok(()) } else { Err(Broken::Preflight(missing)) }
     }
 

@@ -5,9 +5,9 @@ use super::{Target, targets};
 use crate::adapters::World;
 use crate::adapters::kubernetes::{Access, Allowed, Kind, May, Scope as Of};
 use crate::exec::scene::Scene;
-use crate::faults::kubernetes;
+use crate::faults::kubernetes::{self, Way};
 use crate::model::{Resource, Right, RunId, Template};
-use crate::plan::{Grant, GuardCheck, Plan, StepPlan, Verb, Where};
+use crate::plan::{Grant, GuardCheck, Plan, Verb, Where};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -35,22 +35,60 @@ pub async fn rights(plan: &Plan, world: &World) -> Result<Vec<Rights>, Vec<Strin
         return Err(unknown);
     }
     let mut unknown = Vec::new();
-    let all = all(plan, &targets, &mut unknown).await;
+    let all = all(plan, &scene, &targets, &mut unknown).await;
     if unknown.is_empty() { Ok(all) } else { Err(unknown) }
 }
 
-async fn all(plan: &Plan, targets: &[Target], unknown: &mut Vec<String>) -> Vec<Rights> {
+impl Rights {
+    fn of(way: &Way) -> Self {
+        let context = way.access.context.clone().or_else(|| way.cluster.context());
+        let server = way.cluster.facts().server;
+        let cluster = context.map_or_else(|| server.clone(), |context| format!("{context} ({server})"));
+        let (access, home) = (way.access.clone(), way.home.namespace.clone());
+        Self { access, cluster, home, grants: BTreeSet::new() }
+    }
+}
+
+/// Where the pods of vantages are to be.
+async fn vantages(plan: &Plan, scene: &Scene, unknown: &mut Vec<String>) -> Vec<Way> {
+    let mut ways: BTreeMap<&str, Way> = BTreeMap::new();
+    for vantage in plan.workloads.iter().filter_map(|workload| workload.vantage.as_ref()) {
+        let Some(pod) = &vantage.pod else { continue };
+        if ways.contains_key(vantage.name.as_str()) {
+            continue;
+        }
+        match super::way_of(pod, &scene.cx()).await {
+            Ok(way) => {
+                ways.insert(&vantage.name, way);
+            }
+            Err(why) => unknown.push(format!("vantage `{}`: {why}", vantage.name)),
+        }
+    }
+    ways.into_values().collect()
+}
+
+/// What the pod of a vantage takes: it is made, found, connected to and removed.
+fn of_vantage(namespace: &str) -> Vec<Grant> {
+    let one = |group: &str, resource: &str, name: Option<&str>, verb: &str| Grant {
+        scope: Where::Namespace(namespace.to_owned()),
+        group: group.to_owned(),
+        resource: resource.to_owned(),
+        name: name.map(str::to_owned),
+        verb: verb.to_owned(),
+    };
+    let mut all = vec![one("", "namespaces", Some(namespace), "get"), one("", "pods", None, "list")];
+    all.extend(["create", "get", "delete"].map(|verb| one("batch", "jobs", None, verb)));
+    // Over WebSockets servers up to 1.34 ask for `get`, later ones for `create`.
+    all.extend(["get", "create"].map(|verb| one("", "pods/portforward", None, verb)));
+    all
+}
+
+async fn all(plan: &Plan, scene: &Scene, targets: &[Target], unknown: &mut Vec<String>) -> Vec<Rights> {
     let mut clusters: BTreeMap<Access, Rights> = BTreeMap::new();
     let said = said(plan);
     for target in targets {
         let way = &target.way;
-        let rights = clusters.entry(way.access.clone()).or_insert_with(|| {
-            let context = way.access.context.clone().or_else(|| way.cluster.context());
-            let server = way.cluster.facts().server;
-            let cluster = context.map_or_else(|| server.clone(), |context| format!("{context} ({server})"));
-            let (access, home) = (way.access.clone(), way.home.namespace.clone());
-            Rights { access, cluster, home, grants: BTreeSet::new() }
-        });
+        let rights = clusters.entry(way.access.clone()).or_insert_with(|| Rights::of(way));
         match own(target).await {
             Ok(own) => rights.grants.extend(own),
             Err(why) => unknown.push(format!("target `{}`: {why}", target.name)),
@@ -58,21 +96,22 @@ async fn all(plan: &Plan, targets: &[Target], unknown: &mut Vec<String>) -> Vec<
         let of = said.iter().filter(|right| right.target == target.name);
         rights.grants.extend(of.map(|right| grant(&right.resource, &right.verb, target)));
     }
+    for way in vantages(plan, scene, unknown).await {
+        let rights = clusters.entry(way.access.clone()).or_insert_with(|| Rights::of(&way));
+        rights.grants.extend(of_vantage(&way.home.namespace));
+    }
     clusters.into_values().collect()
 }
 
 /// What the parts of a plan say that they need.
 fn said(plan: &Plan) -> Vec<Right> {
-    let lists = [&plan.steady, &plan.outage, &plan.failover, &plan.restore, &plan.verify];
-    let mut todo: Vec<&StepPlan> = lists.into_iter().flatten().collect();
     let mut rights = Vec::new();
-    while let Some(step) = todo.pop() {
+    for step in plan.every_step() {
         match &step.verb {
             Verb::Inject(inject) => rights.extend(inject.faults().flat_map(crate::faults::FaultSpec::rights)),
             Verb::Expect { probe, .. } | Verb::Check(probe) => rights.extend(probe.rights()),
             Verb::Restore(restore) => rights.extend(restore.rights()),
-            Verb::Parallel(steps) => todo.extend(steps),
-            Verb::Run(_) | Verb::Heal(_) | Verb::Wait(_) | Verb::Ask(_) => {}
+            Verb::Parallel(_) | Verb::Run(_) | Verb::Heal(_) | Verb::Wait(_) | Verb::Ask(_) => {}
         }
     }
     for guard in &plan.guards {
@@ -147,14 +186,21 @@ fn grant(resource: &Resource, verb: &str, target: &Target) -> Grant {
 }
 
 /// Each right that the account of this run does not have.
-pub(super) async fn missing(plan: &Plan, targets: &[Target]) -> Vec<String> {
+pub(super) async fn missing(plan: &Plan, scene: &Scene, targets: &[Target]) -> Vec<String> {
     let mut unknown = Vec::new();
-    let all = all(plan, targets, &mut unknown).await;
+    let all = all(plan, scene, targets, &mut unknown).await;
     let mut missing = unknown;
     for rights in all {
-        let Some(target) = targets.iter().find(|target| target.way.access == rights.access) else { continue };
+        let cluster = match scene.cx().world.clusters.open(&rights.access).await {
+            Ok(cluster) => cluster,
+            Err(error) => {
+                missing
+                    .push(format!("what this account may do in the cluster {} is not known: {error}", rights.cluster));
+                continue;
+            }
+        };
         for grant in &rights.grants {
-            match target.way.cluster.may(&may(grant)).await {
+            match cluster.may(&may(grant)).await {
                 Ok(Allowed::Yes) => {}
                 Ok(Allowed::No(reason)) => {
                     let reason = if reason.is_empty() { reason } else { format!(" ({reason})") };

@@ -15,7 +15,8 @@ pub use keep::{Collected, Kept, Packed, begin};
 #[cfg(test)]
 mod tests;
 
-use crate::adapters::kubernetes::{At, ClusterError, Kind};
+use crate::adapters::kubernetes::{Access, At, ClusterError, Kind};
+use crate::faults::kubernetes::Home;
 use thiserror::Error;
 
 /// Where a run's Lease is.
@@ -25,6 +26,14 @@ pub struct Seat {
     pub namespace: String,
     /// The Lease of the runner; the guardian's has `-guardian` after it.
     pub lease: String,
+}
+
+impl Seat {
+    /// Where this pod's run keeps what reaches out of its cluster.
+    #[must_use]
+    pub fn home(&self) -> Home {
+        Home { access: Access::default(), namespace: self.namespace.clone() }
+    }
 }
 
 /// Whoever sits there: a pod.

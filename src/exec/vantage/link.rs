@@ -1,15 +1,22 @@
 //! The runner's end of a vantage: starts the process, tells it when to begin and to end, knows how it stands, and notices
 //! when it is gone. That is the runner's own gap, never an outage.
 
-use super::{Assignment, FromRunner, FromVantage, HELPER, Hello, REPORT_EVERY, Standing, line};
+use super::clock::{self, Looks};
+use super::pod::Pod;
+use super::{Assignment, FromRunner, FromVantage, HELPER, Hello, REPORT_EVERY, SILENCE, Standing, line};
+use crate::adapters::guardian::Ends;
 use crate::adapters::{Attached, AttachedProcess, NamespaceIdentity, World};
 use crate::clock::Clock;
 use crate::event::{OpsMark, What};
 use crate::exec::sampler::Recorder;
 use crate::journal::JournalError;
+use crate::journal::ops::file_name;
 use crate::model::{Mono, Owner, WorkloadName, WorkloadStats};
+use base64::Engine;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Lines};
@@ -35,6 +42,21 @@ struct Shared {
     state: Mutex<State>,
     /// Grows with everything that is heard, and when the vantage is gone.
     heard: watch::Sender<u64>,
+    /// What it hands on is written into this folder, if it shares no disk with us.
+    logs: Option<PathBuf>,
+}
+
+/// What a vantage is.
+pub(in crate::exec) enum Place {
+    /// A process beside the runner.
+    Beside,
+    /// A pod, made already.
+    Pod(Pod),
+}
+
+enum Body {
+    Process(AttachedProcess),
+    Pod(Pod),
 }
 
 #[derive(Default)]
@@ -45,14 +67,18 @@ struct State {
     lost: Option<String>,
     /// It may go.
     let_go: bool,
+    /// Of another machine's clock.
+    looks: Looks,
+    /// When anything was heard last.
+    last: Option<Mono>,
 }
 
 /// A vantage that runs.
 pub(in crate::exec) struct Link {
     shared: Arc<Shared>,
     say: mpsc::Sender<FromRunner>,
-    process: tokio::sync::Mutex<Option<AttachedProcess>>,
-    tasks: [JoinHandle<()>; 2],
+    body: tokio::sync::Mutex<Option<Body>>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 /// One workload of a vantage, as the runner drives it.
@@ -71,12 +97,50 @@ impl Link {
         world: &World,
         owner: &Owner,
         name: &str,
-        (dir, namespace, seats): (&Path, Option<NamespaceIdentity>, Vec<Assignment>),
+        (place, dir, namespace, seats): (Place, &Path, Option<NamespaceIdentity>, Vec<Assignment>),
         recorder: Arc<dyn Recorder>,
     ) -> Result<Arc<Self>, String> {
-        let Attached { ends, process } = world.helpers.attach(owner, HELPER, name).map_err(|e| e.to_string())?;
-        let (mut lines, mut to) = (BufReader::new(ends.from).lines(), ends.to);
-        let hello = Hello { dir: dir.to_path_buf(), namespace, seats };
+        let (ends, body) = match place {
+            Place::Beside => {
+                let attached = world.helpers.attach(owner, HELPER, name).map_err(|e| e.to_string())?;
+                let Attached { ends, process } = attached;
+                (Ok(ends), Body::Process(process))
+            }
+            Place::Pod(pod) => (pod.connect().await, Body::Pod(pod)),
+        };
+        let greeted = match ends {
+            Ok(ends) => Self::greet(world, name, (ends, &body), (dir, namespace, seats), recorder).await,
+            Err(why) => Err(why),
+        };
+        match greeted {
+            Ok((shared, say, tasks)) => {
+                Ok(Arc::new(Self { shared, say, body: tokio::sync::Mutex::new(Some(body)), tasks }))
+            }
+            Err(why) => Err(match body.end().await {
+                Ok(()) => why,
+                Err(left) => format!("{why}; besides, {left}"),
+            }),
+        }
+    }
+
+    async fn greet(
+        world: &World,
+        name: &str,
+        (ends, body): (Ends, &Body),
+        (dir, namespace, seats): (&Path, Option<NamespaceIdentity>, Vec<Assignment>),
+        recorder: Arc<dyn Recorder>,
+    ) -> Result<(Arc<Shared>, mpsc::Sender<FromRunner>, Vec<JoinHandle<()>>), String> {
+        let (mut reader, mut to) = (BufReader::new(ends.from), ends.to);
+        let mut hello = Hello { dir: dir.to_path_buf(), namespace, seats, ahead: None };
+        let far = matches!(body, Body::Pod(_));
+        if far {
+            let asked = tokio::time::timeout(READY, clock::ahead(&mut reader, &mut to, &world.clock)).await;
+            hello.ahead = Some(asked.map_err(|_| "it does not answer".to_owned())??);
+            for seat in &hello.seats {
+                log_of(dir, &seat.plan.name)?;
+            }
+        }
+        let mut lines = reader.lines();
         let greeting = async {
             to.write_all(&line(&hello)).await.map_err(|e| e.to_string())?;
             to.flush().await.map_err(|e| e.to_string())?;
@@ -85,11 +149,15 @@ impl Link {
         let greeted = tokio::time::timeout(READY, greeting).await;
         greeted.map_err(|_| format!("it was not ready within {} s", READY.as_secs()))??;
         let (say, words) = mpsc::channel(WORDS);
-        let (state, heard) = (Mutex::default(), watch::Sender::new(0));
-        let shared = Arc::new(Shared { name: name.to_owned(), clock: world.clock.clone(), recorder, state, heard });
-        let tasks =
-            [tokio::spawn(speak(words, to, Arc::clone(&shared))), tokio::spawn(listen(lines, Arc::clone(&shared)))];
-        Ok(Arc::new(Self { shared, say, process: tokio::sync::Mutex::new(Some(process)), tasks }))
+        let (state, heard, logs) = (Mutex::default(), watch::Sender::new(0), far.then(|| dir.to_path_buf()));
+        let (name, clock) = (name.to_owned(), world.clock.clone());
+        let shared = Arc::new(Shared { name, clock, recorder, state, heard, logs });
+        let mut tasks =
+            vec![tokio::spawn(speak(words, to, Arc::clone(&shared))), tokio::spawn(listen(lines, Arc::clone(&shared)))];
+        if far {
+            tasks.push(tokio::spawn(ask(say.clone(), Arc::clone(&shared))));
+        }
+        Ok((shared, say, tasks))
     }
 
     /// A workload of it.
@@ -104,14 +172,62 @@ impl Link {
     }
 
     /// The load is over: lets it go, and sees that it went.
-    pub async fn end(&self) {
-        self.shared.state().let_go = true;
-        // The pipe to it is the speaker's.
-        self.tasks[0].abort();
-        if let Some(process) = self.process.lock().await.take() {
-            process.end(FAREWELL).await;
+    ///
+    /// # Errors
+    /// What of it is still there.
+    pub async fn end(&self) -> Result<(), String> {
+        let last = {
+            let mut state = self.shared.state();
+            state.let_go = true;
+            state.looks.take(self.shared.clock.mono())
+        };
+        if let Some(look) = last {
+            self.shared.recorder.record(clock::noted(&self.shared.name, look));
+        }
+        // The pipe to it is the speaker's; a connection is the listener's, too.
+        match self.body.lock().await.take() {
+            Some(body @ Body::Process(_)) => {
+                self.tasks[0].abort();
+                body.end().await
+            }
+            Some(body @ Body::Pod(_)) => {
+                self.tasks.iter().for_each(JoinHandle::abort);
+                body.end().await.map_err(|why| format!("the vantage `{}` is not removed: {why}", self.shared.name))
+            }
+            None => Ok(()),
         }
     }
+}
+
+impl Body {
+    async fn end(self) -> Result<(), String> {
+        match self {
+            Self::Process(process) => {
+                process.end(FAREWELL).await;
+                Ok(())
+            }
+            Self::Pod(pod) => pod.remove().await,
+        }
+    }
+}
+
+/// The log of a workload, empty and new.
+fn log_of(dir: &Path, workload: &WorkloadName) -> Result<(), String> {
+    let path = dir.join(file_name(workload));
+    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| File::create_new(&path));
+    made.map(drop).map_err(|e| format!("cannot create {}: {e}", path.display()))
+}
+
+/// Appends what a vantage handed on. When this returns, it has reached the disk.
+fn append(dir: &Path, workload: &WorkloadName, text: &str) -> Result<(), String> {
+    let path = dir.join(file_name(workload));
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text).map_err(|e| e.to_string())?;
+    let append = || {
+        let mut file = File::options().append(true).open(&path)?;
+        file.write_all(&bytes)?;
+        file.sync_data()
+    };
+    append().map_err(|e| format!("cannot write {}: {e}", path.display()))
 }
 
 impl Drop for Link {
@@ -209,8 +325,23 @@ impl Shared {
                 self.state().stopped.insert(workload, mark);
             }
             FromVantage::Failed(why) => self.lose(&why),
+            FromVantage::Pong(number, said) => {
+                let now = self.clock.mono();
+                let look = self.state().looks.answered(number, said, now);
+                if let Some(look) = look {
+                    self.recorder.record(clock::noted(&self.name, look));
+                }
+            }
+            FromVantage::Log(workload, text) => {
+                let known = self.logs.as_ref().map(|dir| append(dir, &workload, &text));
+                if let Some(Err(why)) = known {
+                    self.state().stopped.insert(workload, Err(why.clone()));
+                    self.lose(&why);
+                }
+            }
             FromVantage::Ready(_) => {}
         }
+        self.state().last = Some(self.clock.mono());
         self.heard.send_modify(|count| *count += 1);
     }
 }
@@ -239,9 +370,32 @@ async fn speak(mut words: mpsc::Receiver<FromRunner>, mut to: Box<dyn AsyncWrite
 async fn listen(mut lines: Words, shared: Arc<Shared>) {
     while let Ok(Some(text)) = lines.next_line().await {
         // What cannot be understood says nothing; a vantage is of this very program.
-        if let Ok(said) = serde_json::from_str(&text) {
-            shared.hear(said);
+        match serde_json::from_str(&text) {
+            // It waits for a disk.
+            Ok(said @ FromVantage::Log(..)) => {
+                let shared = Arc::clone(&shared);
+                let _written = tokio::task::spawn_blocking(move || shared.hear(said)).await;
+            }
+            Ok(said) => shared.hear(said),
+            Err(_) => {}
         }
     }
-    shared.lose("its process ended");
+    shared.lose(if shared.logs.is_some() { "the connection to it ended" } else { "its process ended" });
+}
+
+/// Asks a vantage on another machine what time it is, and notices when it says nothing any more.
+async fn ask(say: mpsc::Sender<FromRunner>, shared: Arc<Shared>) {
+    loop {
+        let now = shared.clock.mono();
+        let (question, last) = {
+            let mut state = shared.state();
+            (state.looks.ask(now), *state.last.get_or_insert(now))
+        };
+        if now.since(last) > SILENCE {
+            return shared.lose(&format!("it has said nothing for {} s", SILENCE.as_secs()));
+        }
+        // Whoever has much to say is asked later.
+        let _full = say.try_send(question);
+        shared.clock.sleep_until(now.after(clock::ASK_EVERY)).await;
+    }
 }

@@ -105,20 +105,20 @@ fn plural(kind: &str) -> String {
 
 impl Manifest {
     fn written(&self, cx: &Cx<'_>) -> Result<Value, FaultError> {
-        let object = match (&self.object, &self.file) {
-            (Some(object), None) => object.clone(),
+        let (object, what) = match (&self.object, &self.file) {
+            (Some(object), None) => (object.clone(), "the object".to_owned()),
             (None, Some(file)) => {
                 let path = cx.scope.base().join(cx.text(file)?);
                 let text = String::from_utf8_lossy(&cx.world.files.read(&path)?).into_owned();
-                serde_yaml::from_str(&text).map_err(|_| {
-                    FaultError::Reference(format!("{} is not one object in YAML or JSON", path.display()))
-                })?
+                let object = serde_yaml::from_str(&text)
+                    .map_err(|_| refused(format!("{} is not one object in YAML or JSON", path.display())))?;
+                (object, path.display().to_string())
             }
             _ => return Err(wrong("write either `object` or `file`")),
         };
         for pointer in ["/apiVersion", "/kind", "/metadata/name"] {
             if text(&object, pointer).is_empty() {
-                return Err(FaultError::Reference(format!("the object has no `{}`", pointer[1..].replace('/', "."))));
+                return Err(refused(format!("{what} has no `{}`", pointer[1..].replace('/', "."))));
             }
         }
         Ok(object)

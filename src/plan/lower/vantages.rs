@@ -3,8 +3,8 @@
 
 use super::Cx;
 use super::references::{self, Stage, no_steps};
-use crate::model::WorkloadName;
-use crate::plan::{VantagePlan, VantageSpec, WorkloadPlan};
+use crate::model::{VantageSpec, WorkloadName};
+use crate::plan::{VantagePlan, WorkloadPlan};
 use crate::playbook::ast::DrillAst;
 use crate::playbook::is_snake;
 use crate::playbook::tree::{Node, Value};
@@ -29,7 +29,12 @@ pub(super) fn lower(cx: &Cx<'_>, sections: &DrillAst<'_>) -> Vantages {
             break;
         }
         references::check(cx, node, Stage::Run, &no_steps);
-        found.extend(cx.decode::<VantageSpec>(node, &name.text).map(|spec| (name.text.clone(), spec)));
+        let Some(spec) = cx.decode::<VantageSpec>(node, &name.text) else { continue };
+        if spec.namespace.is_some() && spec.kubernetes.is_some() {
+            let message = format!("`{}` cannot be in a network namespace of this machine and in a pod", name.text);
+            cx.wrong(name.region, message, "for a pod's namespace write `kubernetes: {namespace: NAME}` alone");
+        }
+        found.insert(name.text.clone(), spec);
     }
     found
 }
@@ -63,7 +68,8 @@ pub(super) fn spread(cx: &Cx<'_>, node: &Node, plans: Vec<WorkloadPlan>, vantage
             cx.wrong(node.region, format!("`{name}` stands here twice"), "one client from each place is enough");
             continue;
         }
-        let vantage = VantagePlan { name: name.clone(), of: plan.name.clone(), namespace: spec.namespace.clone() };
+        let (namespace, pod) = (spec.namespace.clone(), spec.kubernetes.clone());
+        let vantage = VantagePlan { name: name.clone(), of: plan.name.clone(), namespace, pod };
         let own = WorkloadName(format!("{}@{name}", plan.name));
         seen.push(WorkloadPlan { name: own, vantage: Some(vantage), ..plan.clone() });
     }

@@ -1,6 +1,7 @@
 //! What is never touched, how much of it is at most, and clusters of many thousand objects.
 
 use super::{Bench, replicas};
+use crate::double::{Harm, Only};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -77,4 +78,41 @@ fn thousands_of_pods_are_planned_page_by_page() {
     assert!(lists.len() >= 10, "in pages: {}", lists.len());
     let limited = |query: &[(String, String)]| query.iter().any(|(key, value)| key == "limit" && value == "500");
     assert!(lists.iter().all(|list| limited(&list.query)));
+}
+
+/// As an engine's experiment is kept beside a playbook.
+#[test]
+fn an_object_of_another_engine_comes_from_a_file() {
+    let bench = Bench::new("100ms");
+    let text = std::fs::read_to_string(bench.place.path().join("d.yaml")).unwrap();
+    let manifest = "manifest: {target: web, file: engine/loss.yaml, injected: {path: $.data.state, equals: ready}}";
+    bench.place.file("d.yaml", &text.replace("workload_scale: {target: web}", manifest));
+    bench
+        .place
+        .file("engine/loss.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: loss}\ndata: {state: ready}\n");
+    let ended = bench.run().code(0);
+    assert!(ended.out.contains("loss"), "{}", ended.out);
+    let made = bench
+        .double
+        .requests()
+        .into_iter()
+        .any(|r| r.resource == "configmaps" && (r.name == "loss" || r.body["metadata"]["name"] == "loss"));
+    assert!(made, "it was never made");
+    assert_eq!(bench.double.get("configmaps", "shop", "loss"), None);
+    bench.place.file("engine/loss.yaml", "- not\n- an object\n");
+    let refused = bench.run().code(69);
+    assert!(refused.err.contains("engine/loss.yaml"), "{}", refused.err);
+    assert_eq!(bench.ours(), Vec::<String>::new());
+}
+
+#[test]
+fn an_api_server_that_is_away_for_a_while_costs_no_drill() {
+    let bench = Bench::new("5s");
+    let mut child = bench.bitten();
+    // For longer than a look takes, and shorter than the fault stays.
+    bench.double.harm(Only::anything(), Harm::Drop);
+    std::thread::park_timeout(Duration::from_secs(2));
+    bench.double.unharm();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!((replicas(&bench.double), bench.ours()), (2, Vec::new()));
 }

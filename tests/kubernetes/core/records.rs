@@ -167,3 +167,18 @@ fn helpers_without_a_record_are_removed_and_backups_are_named() {
     assert!(done.out.contains("kubectl get -o yaml configmaps kept -n shop"), "{}", done.out);
     assert_eq!(bench.ours(), ["configmaps kept"]);
 }
+
+/// A runner that is killed when all is healed and nothing is tidied up yet: no record leads to its Lease.
+#[test]
+fn a_lease_that_stands_for_nothing_any_more_is_freed_once_its_holder_is_silent() {
+    let bench = Bench::new("100ms");
+    bench.double.object(lease("another", "2099-01-01T00:00:00.000000Z"));
+    bench.in_cluster("recover", &["--namespace", "shop"]).code(0);
+    assert_eq!(bench.leases().len(), 1, "its holder is alive");
+    let mut silent = lease("another", &chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string());
+    silent["spec"]["leaseDurationSeconds"] = json!(3);
+    bench.double.object(silent);
+    let done = bench.in_cluster("recover", &["--wait"]).code(0);
+    assert!(done.out.contains(&format!("removed: lease shop/{NAMESPACE_SHOP}")), "{}", done.out);
+    assert_eq!(bench.ours(), Vec::<String>::new());
+}

@@ -77,7 +77,12 @@ impl Container {
         let root = self.root(pod);
         volumes::tree(&root, mounts)?;
         let mut command = bound("/usr/bin/unshare");
-        command.args(["--mount", "--pid", "--uts", "--fork", "--kill-child", "--", "/bin/sh"]);
+        command.args(["--mount", "--pid", "--uts", "--fork", "--kill-child"]);
+        if pod.node.place.ahead > 0 {
+            let ahead = pod.node.place.ahead.to_string();
+            command.args(["--time", "--monotonic", &ahead, "--boottime", &ahead]);
+        }
+        command.args(["--", "/bin/sh"]);
         command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kubernetes/node/container.sh"));
         command.arg(&root).arg(&pod.name).arg(self.folder()).args(self.user(pod));
         for mount in mounts {

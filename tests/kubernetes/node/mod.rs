@@ -59,6 +59,8 @@ pub struct Place {
     pub name: String,
     pub zone: String,
     pub region: String,
+    /// Its monotonic clock is so many seconds ahead of this machine's.
+    pub ahead: u32,
 }
 
 impl Place {
@@ -68,6 +70,7 @@ impl Place {
             name: format!("{region}-node-{number}"),
             zone: zones[number % zones.len()].to_owned(),
             region: region.to_owned(),
+            ahead: 0,
         };
         (0..count).map(one).collect()
     }

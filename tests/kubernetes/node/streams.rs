@@ -136,7 +136,12 @@ pub async fn forward(mut socket: Socket, address: Ipv4Addr, ports: Vec<u16>) {
                 return;
             }
         }
-        match TcpStream::connect((address, *port)).await {
+        // A pod's loopback is this machine's.
+        let mut connected = TcpStream::connect((address, *port)).await;
+        if connected.is_err() {
+            connected = TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).await;
+        }
+        match connected {
             Ok(stream) => {
                 let (from, to) = stream.into_split();
                 writers.push(Some(to));
