@@ -30,6 +30,8 @@ pub(super) struct Story {
     pub stalls: Vec<Stalled>,
     /// Spans in which a vantage could not see, with its name.
     pub vantage_stalls: Vec<(String, Stalled)>,
+    /// Vantages that were pods, with the place of each.
+    pub vantage_pods: Vec<(String, String)>,
     /// Looks at the clocks of vantages on other machines.
     pub vantage_clocks: BTreeMap<String, Vec<Look>>,
     /// Vantages that were gone before the load ended, with the reason.
@@ -171,6 +173,10 @@ impl Story {
             What::VantageStalled { vantage, span, cause, workload } => {
                 let stalled = Stalled { span: *span, cause: *cause, workload: workload.clone() };
                 self.vantage_stalls.push((vantage.clone(), stalled));
+            }
+            What::VantagePlaced(placed) => {
+                let place = format!("in {} of {}", placed.namespace, placed.server);
+                self.vantage_pods.push((placed.vantage.clone(), place));
             }
             What::VantageClock { vantage, span, said } => {
                 self.vantage_clocks.entry(vantage.clone()).or_default().push(Look { span: *span, said: *said });

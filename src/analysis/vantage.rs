@@ -78,7 +78,8 @@ pub(super) fn notes(story: &Story) -> Vec<String> {
             looks.len()
         ))
     });
-    blind.into_iter().map(told).chain(looked).collect()
+    let placed = story.vantage_pods.iter().map(|(name, place)| format!("the vantage `{name}` was a pod {place}"));
+    placed.chain(blind.into_iter().map(told)).chain(looked).collect()
 }
 
 /// All places of each workload together.

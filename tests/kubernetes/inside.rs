@@ -260,6 +260,21 @@ fn a_drill_runs_in_a_cluster_and_its_folder_comes_back() {
     both_are_killed(&site);
     it_is_stopped_from_here(&site);
     rights_are_missing(&site);
+    let port = site.plane.port();
+    drop(site);
+    until("no process of a pod outlives its node", || of_pods(port).is_empty());
+}
+
+/// Processes that were told this API server's port.
+fn of_pods(port: u16) -> Vec<u32> {
+    let told = format!("KUBERNETES_SERVICE_PORT={port}");
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_told = |pid: &u32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|one| one == told.as_bytes())
+    };
+    pids.filter(is_told).collect()
 }
 
 /// As a Job, with the rights of its plan and no others; nothing is left, and the folder holds here.

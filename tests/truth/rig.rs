@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Mutex;
 
+/// A drill is run again at half its rate, down to this, on a machine that does not carry it.
+const SLOWEST: u32 = 200;
 const START: &str = r#"{request: {method: POST, url: "URL/cluster/start", timeout: 40s}}"#;
 
 /// Kill, failover by the router, rejoin.
@@ -155,6 +157,13 @@ fn complaints(judged: Judged, ran: &Ran, report: &Value) -> Vec<String> {
     wrong
 }
 
+/// Where clients could not even send much of what was due, the machine was measured and not the tool.
+fn is_overloaded(report: &Value) -> bool {
+    let operations = &report["workloads"]["orders"]["operations"];
+    let (missed, due) = (operations["missed"].as_u64().unwrap_or(0), operations["due"].as_u64().unwrap_or(0));
+    missed > due / 10
+}
+
 #[test]
 fn every_drill_agrees_with_the_truth() {
     let only = std::env::var("BLACKSTART_TRUTH_ONLY").ok();
@@ -169,9 +178,15 @@ fn every_drill_agrees_with_the_truth() {
         for _ in 0..2 {
             scope.spawn(|| {
                 loop {
-                    let Some(drill) = waiting.lock().unwrap().pop_front() else { return };
-                    let ran = drill.run();
-                    let found = complaints(drill.judged, &ran, &ran.report);
+                    let Some(mut drill) = waiting.lock().unwrap().pop_front() else { return };
+                    let mut ran = drill.run();
+                    let mut found = complaints(drill.judged, &ran, &ran.report);
+                    while !found.is_empty() && drill.rate > SLOWEST && is_overloaded(&ran.report) {
+                        println!("{}: this machine does not carry {} a second", drill.name, drill.rate);
+                        drill.rate /= 2;
+                        ran = drill.run();
+                        found = complaints(drill.judged, &ran, &ran.report);
+                    }
                     println!("{}: {}", drill.name, if found.is_empty() { "agrees" } else { "DISAGREES" });
                     if !found.is_empty() {
                         let mut list = wrong.lock().unwrap();

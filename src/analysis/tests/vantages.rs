@@ -142,6 +142,15 @@ fn what_is_known_of_another_clock_stands_in_the_journal() {
         let span = Span::new(at(asked), at(asked + took));
         b.event(asked + took, What::VantageClock { vantage: "edge".to_owned(), span, said: at(asked + 5) });
     }
+    let placed = VantagePlaced {
+        vantage: "edge".to_owned(),
+        kubeconfig: None,
+        context: None,
+        server: "https://fra.example".to_owned(),
+        namespace: "drills".to_owned(),
+        job: "bs-1-edge".to_owned(),
+    };
+    b.event(900, What::VantagePlaced(Box::new(placed)));
     let analysis = b.end().analyze();
     let vantage = analysis.run.workloads[1].vantage.as_ref().unwrap();
     assert!(vantage.offset.abs() <= 2 * MS && (5 * MS..12 * MS).contains(&vantage.offset_error), "{vantage:?}");
@@ -149,4 +158,6 @@ fn what_is_known_of_another_clock_stands_in_the_journal() {
     assert!(edge.low <= near.low - 3 * MS && edge.high >= near.high + 3 * MS, "{near:?} {edge:?}");
     let told = analysis.notes.iter().any(|note| note.contains("`edge` is known to ±") && note.contains("3 looks"));
     assert!(told, "{:?}", analysis.notes);
+    let placed = "the vantage `edge` was a pod in drills of https://fra.example";
+    assert!(analysis.notes.iter().any(|note| note == placed), "{:?}", analysis.notes);
 }

@@ -18,6 +18,7 @@ while [ "$1" != -- ]; do
 done
 shift
 if [ -n "$user$group" ]; then
-  set -- /usr/bin/setpriv --reuid "${user:-0}" --regid "${group:-0}" --clear-groups "$@"
+  # Whoever becomes somebody else is no longer killed with its parent, unless it asks for that again.
+  set -- /usr/bin/setpriv --reuid "${user:-0}" --regid "${group:-0}" --clear-groups --pdeathsig KILL "$@"
 fi
 exec /usr/sbin/chroot "$root" /usr/bin/env -C "$folder" "$@"
