@@ -137,7 +137,7 @@ impl Drill<'_> {
         let recorder: Arc<dyn sampler::Recorder> = Arc::clone(&self.record) as _;
         let place = match &vantage.pod {
             None => Place::Beside,
-            Some(pod) => Place::Pod(self.pod_of(vantage, pod).await?),
+            Some(pod) => Place::Pod(Box::new(self.pod_of(vantage, pod).await?)),
         };
         Link::open(self.world, &owner, &vantage.name, (place, &self.dir, namespace, seats), recorder).await
     }

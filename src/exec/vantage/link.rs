@@ -51,12 +51,12 @@ pub(in crate::exec) enum Place {
     /// A process beside the runner.
     Beside,
     /// A pod, made already.
-    Pod(Pod),
+    Pod(Box<Pod>),
 }
 
 enum Body {
     Process(AttachedProcess),
-    Pod(Pod),
+    Pod(Box<Pod>),
 }
 
 #[derive(Default)]
