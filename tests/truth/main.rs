@@ -23,4 +23,5 @@ mod seeded;
 mod self_check;
 mod selftest;
 mod staging;
+mod steal;
 mod support;
