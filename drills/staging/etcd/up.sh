@@ -66,12 +66,16 @@ done
 ((EUID != 0)) || chown "$RUN_AS" "$DIR/snapshots" "${NODES[@]/#/$DIR/}"
 for node in "${NODES[@]}"; do launch_member "$node"; done
 within 30 "three members serve" all_serve
-# Sixty-four keys a transaction: a quick way in.
-for ((n = 1; n <= STOCK; n += 50)); do
-  { echo; for ((m = n; m < n + 50 && m <= STOCK; m++)); do echo "put stock/$m item-$m"; done; echo; echo; } |
-    ctl e1 txn >>"$DIR/log/stock.log"
-done
-within 5 "the application's keys are there" has_stock e1
+# Fifty keys a transaction: a quick way in. Put again if a new leader had to be elected meanwhile.
+put_stock() {
+  local n m
+  for ((n = 1; n <= STOCK; n += 50)); do
+    { echo; for ((m = n; m < n + 50 && m <= STOCK; m++)); do echo "put stock/$m item-$m"; done; echo; echo; } |
+      ctl e1 txn >>"$DIR/log/stock.log" || return 1
+  done
+  has_stock e1
+}
+within 30 "the application's keys are there" put_stock
 launch snapshots "$(readlink -f "$(dirname "$0")")/snapshots.sh" --dir "$DIR" --every 4
 within 20 "there is a snapshot" newest >/dev/null
 up=yes

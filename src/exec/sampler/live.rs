@@ -24,7 +24,34 @@ struct Part {
     done: u64,
     ok: u64,
     /// Acknowledged operations by their latency from due.
-    latencies: Vec<u32>,
+    latencies: Box<[u32]>,
+    /// The places at which something is counted, each once.
+    used: Vec<usize>,
+}
+
+impl Part {
+    fn begin(&mut self, number: i64) {
+        for place in self.used.drain(..) {
+            if let Some(count) = self.latencies.get_mut(place) {
+                *count = 0;
+            }
+        }
+        (self.number, self.done, self.ok) = (number, 0, 0);
+    }
+
+    fn acknowledged(&mut self, place: usize) {
+        self.ok += 1;
+        if let Some(count) = self.latencies.get_mut(place) {
+            if *count == 0 {
+                self.used.push(place);
+            }
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn counts(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.used.iter().filter_map(|place| Some((*place, (*self.latencies.get(*place)?).into())))
+    }
 }
 
 impl Live {
@@ -43,7 +70,8 @@ impl Live {
             recent_p99: None,
             recent_max: None,
         };
-        let part = Part { number: i64::MIN, done: 0, ok: 0, latencies: Vec::new() };
+        let latencies = vec![0; COUNTS].into_boxed_slice();
+        let part = Part { number: i64::MIN, done: 0, ok: 0, latencies, used: Vec::new() };
         Self { total, parts: vec![part; PARTS as usize + 1] }
     }
 
@@ -68,16 +96,11 @@ impl Live {
             return;
         }
         if part.number < number {
-            part.latencies.clear();
-            part.latencies.resize(COUNTS, 0);
-            (part.number, part.done, part.ok) = (number, 0, 0);
+            part.begin(number);
         }
         part.done += 1;
         if matches!(record.outcome, Outcome::Ok | Outcome::OkLocal) {
-            part.ok += 1;
-            if let Some(count) = part.latencies.get_mut(place((record.done - record.due).max(0).unsigned_abs())) {
-                *count = count.saturating_add(1);
-            }
+            part.acknowledged(place((record.done - record.due).max(0).unsigned_abs()));
         }
     }
 
@@ -86,24 +109,30 @@ impl Live {
         let last = now.0.div_euclid(PART);
         let recent = || self.parts.iter().filter(|part| part.number >= last - PARTS);
         let ok: u64 = recent().map(|part| part.ok).sum();
-        let share = |percent: u64| {
-            let wanted = (ok * percent).div_ceil(100);
-            let mut seen = 0;
-            let reached = |place: &usize| {
-                seen += recent().map(|part| u64::from(part.latencies.get(*place).copied().unwrap_or(0))).sum::<u64>();
-                seen >= wanted
-            };
-            (0..COUNTS).find(reached).filter(|_| ok > 0).map(highest)
-        };
+        let [recent_p50, recent_p99, recent_max] = shares(recent().flat_map(Part::counts).collect(), ok);
         WorkloadStats {
             recent_done: recent().map(|part| part.done).sum(),
             recent_ok: ok,
-            recent_p50: share(50),
-            recent_p99: share(99),
-            recent_max: share(100),
+            recent_p50,
+            recent_p99,
+            recent_max,
             ..self.total.clone()
         }
     }
+}
+
+/// The latencies that half, 99 % and all of so many operations stayed at or below.
+fn shares(mut counts: Vec<(usize, u64)>, ok: u64) -> [Option<i64>; 3] {
+    counts.sort_unstable();
+    [50, 99, 100].map(|percent| {
+        let wanted = (ok * percent).div_ceil(100);
+        let mut seen = 0;
+        let reached = |(_, count): &&(usize, u64)| {
+            seen += count;
+            seen >= wanted
+        };
+        counts.iter().find(reached).map(|(place, _)| highest(*place))
+    })
 }
 
 /// Which count a latency belongs to: exact below `FINE` nanoseconds, to a 64th above.
