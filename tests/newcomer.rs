@@ -1,5 +1,5 @@
 //! Takes the page on writing a fault at its word: its file and its two lines are added to a copy of the sources, and
-//! nothing else is; then the new fault's own test passes there, and the program lists it.
+//! nothing else is; then the new fault's own test passes there, and those of the program's lists.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -56,8 +56,8 @@ fn a_fault_is_one_file_and_two_lines() {
     let text = after(&text, "mod process_pause;\n", &block(&page, "module"));
     let text = after(&text, "= \"process_pause\",\n", &block(&page, "registry"));
     fs::write(&registry, text).unwrap();
-    let said = cargo(place.path(), &["test", "--locked", "--lib", "faults::process_nice"]);
-    assert!(said.contains("1 passed"), "{said}");
-    let said = cargo(place.path(), &["run", "--locked", "--quiet", "--", "list"]);
-    assert!(said.contains("process_nice"), "{said}");
+    // The fault's own test, and those of the lists and of the reference, which look at each kind.
+    let tests = ["faults::process_nice::", "cli::list::", "cli::reference::"];
+    let said = cargo(place.path(), &[&["test", "--locked", "--lib", "--"], &tests[..]].concat());
+    assert!(said.contains("faults::process_nice::tests::conforms_on_real_processes ... ok"), "{said}");
 }

@@ -33,14 +33,16 @@ fn journal(place: &Place) -> PathBuf {
 
 #[test]
 fn a_torn_journal_is_cut_and_healed_from() {
-    let place = broken();
-    let whole = std::fs::read(journal(&place)).unwrap();
-    let intent = whole.windows(14).position(|w| w == b"\"fault_intent\"").unwrap();
-    let after_intent = intent + whole[intent..].iter().position(|b| *b == b'\n').unwrap() + 1;
     // Torn in the middle of whatever came after the intent.
-    for length in [after_intent + 1, (after_intent + whole.len()) / 2, whole.len() - 1] {
+    type Cut = fn(intent: usize, whole: usize) -> usize;
+    let cuts: [Cut; 3] = [|intent, _| intent + 1, |intent, whole| usize::midpoint(intent, whole), |_, whole| whole - 1];
+    for cut in cuts {
         let place = broken();
-        std::fs::write(journal(&place), &std::fs::read(journal(&place)).unwrap()[..length]).unwrap();
+        let whole = std::fs::read(journal(&place)).unwrap();
+        let intent = whole.windows(14).position(|w| w == b"\"fault_intent\"").unwrap();
+        let after_intent = intent + whole[intent..].iter().position(|b| *b == b'\n').unwrap() + 1;
+        let length = cut(after_intent, whole.len());
+        std::fs::write(journal(&place), &whole[..length]).unwrap();
         place.blackstart(&["status"]).code(3);
         place.blackstart(&["recover"]).code(0);
         assert_eq!(place.state("pid"), Some(ProcessState::Running), "{length}: {}", place.story());
