@@ -132,7 +132,7 @@ impl Default for Limits {
             staging: s(60),
             read_back: s(120),
             reach: s(5),
-            warm_up: s(15),
+            warm_up: s(30),
             settle: s(30),
             look_every: Duration::from_millis(25),
         }

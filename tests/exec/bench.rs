@@ -52,7 +52,7 @@ impl Bench {
             heal_backoff: Duration::from_millis(50),
             staging: Duration::from_secs(30),
             reach: Duration::from_secs(1),
-            warm_up: Duration::from_secs(10),
+            warm_up: Duration::from_secs(30),
             settle: Duration::from_secs(10),
             ..Limits::default()
         };
