@@ -140,8 +140,8 @@ giving_way() {
 
 part "install" 5 tests/install.sh
 part "features" 6 tests/features.sh
-part "build" 15 cargo build --locked --all-targets --all-features
-part "unit and simulation" 8 unit
+part "build" 15 cargo build --locked --bins --tests --all-features
+SIDE_BY_SIDE=3 part "unit and simulation" 8 unit
 part "truth" 8 serial truth
 begin "crash" 14 giving_way serial crash
 part "runs and faults" 14 serial faults

@@ -33,7 +33,9 @@ impl Bench {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let dir = folder.path().to_path_buf();
-        let script = "#!/bin/sh\ncd \"$(dirname \"$0\")\" || exit 1\nsleep 600 >/dev/null 2>&1 & echo $! > pid\necho x >> starts\n";
+        // Until it is the victim that runs there, the process still bears the shell's name.
+        let script = "#!/bin/sh\ncd \"$(dirname \"$0\")\" || exit 1\nsleep 600 >/dev/null 2>&1 & echo $! > pid\necho x >> starts\n\
+             while read -r name < /proc/$!/comm && [ \"$name\" != sleep ]; do :; done\n";
         std::fs::write(dir.join("start.sh"), script).expect("a script");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(dir.join("start.sh"), mode).expect("executable");

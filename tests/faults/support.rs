@@ -269,10 +269,10 @@ fn timings(events: &[Event]) {
 /// Runs a playbook below the project's folder with a state directory and a reports folder of its own.
 pub fn run_drill(playbook: &str, arguments: &[&str]) -> Ran {
     let ran = run_drill_as(playbook, arguments, |command| command);
-    if ran.code != 2 {
+    if !matches!(ran.code, 2 | 69) {
         return ran;
     }
-    // Not decided: the machine was too busy to measure. Whatever the second run says, stands.
+    // Not decided, or not begun: the machine was too busy to measure, or to serve. Whatever the second run says, stands.
     println!("{playbook} was not decided and is run once more: {:#}", ran.report["run"]["reasons"]);
     run_drill_as(playbook, arguments, |command| command)
 }
