@@ -134,7 +134,7 @@ serial() {
 # Those that kill the runner at every moment judge by what is left; they give way to the drills beside them, which judge by
 # what their clients saw.
 giving_way() {
-  renice -n 5 -p $BASHPID >/dev/null
+  renice -n 10 -p $BASHPID >/dev/null
   "$@"
 }
 
