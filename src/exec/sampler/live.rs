@@ -179,6 +179,14 @@ mod tests {
         assert_eq!((stats.recent_p50, stats.recent_p99, stats.recent_max), (Some(49), Some(98), Some(99)));
         let later = live.stats(Mono(5_000_000_000));
         assert_eq!((later.ok, later.recent_done, later.recent_p99), (100, 0, None));
+        // Where the old ones were counted, the new ones are.
+        for k in 0..100 {
+            let due = 6_000_000_000 + k * 10_000_000;
+            live.ended(&record(due, due + k * 77, Outcome::Ok));
+        }
+        let again = live.stats(Mono(7_000_000_000));
+        assert_eq!((again.ok, again.recent_ok), (200, 100));
+        assert_eq!((again.recent_p50, again.recent_max), (Some(3_775), Some(7_679)), "3,773 and 7,623, and a 64th");
     }
 
     #[test]
