@@ -31,6 +31,25 @@ fn cargo(project: &Path, arguments: &[&str]) -> String {
     let built = PathBuf::from(env!("CARGO_BIN_EXE_blackstart")).parent().unwrap().parent().unwrap().to_path_buf();
     let mut command = Command::new(env!("CARGO"));
     command.args(arguments).current_dir(project).env("CARGO_TARGET_DIR", built).env("CARGO_TERM_COLOR", "never");
+    // What cargo and its runners tell this test of itself would be told to build scripts: they would do all their work again,
+    // and once more for the next who builds here.
+    let of_this_test = |name: &str| {
+        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "NEXTEST", "__NEXTEST"];
+        told.iter().any(|start| name.starts_with(start))
+            || [
+                "CARGO",
+                "CARGO_CRATE_NAME",
+                "CARGO_PRIMARY_PACKAGE",
+                "CARGO_TARGET_TMPDIR",
+                "OUT_DIR",
+                "LD_LIBRARY_PATH",
+            ]
+            .contains(&name)
+    };
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter(|name| of_this_test(name)).for_each(|name| {
+        command.env_remove(name);
+    });
     let output = command.output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{text}");
