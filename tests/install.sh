@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs every server and tool that the tests need from Debian's packages; and what Debian does not have into folders of
 # their own: from PyPI an S3 server and clients, from npm a server that speaks CouchDB's protocol and a checker of pages;
-# from the source of a Debian package the control plane of Kubernetes. Quick and silent when all is there.
+# from the source of a Debian package the control plane of Kubernetes; and the disk of a small virtual machine. Quick and
+# silent when all is there.
 #
 #   tests/install.sh           install what is missing
 #   tests/install.sh --check   install nothing; list what is missing and exit 1 if there is any
@@ -96,6 +97,9 @@ axe_is_there || lacking+=("axe-core (npm)")
 # From Debian's source: the control plane of Kubernetes, about three minutes on two cores.
 control_plane=$lists/kubernetes/control_plane.sh
 "$control_plane" --check >/dev/null || lacking+=("a Kubernetes control plane (from source)")
+# From Debian's packages: the disk of the machine that is reset in the middle of a drill, about a minute.
+machine=$lists/vm/image.sh
+"$machine" --check || lacking+=("the disk of a virtual machine")
 
 ((${#lacking[@]} == 0)) && exit 0
 if [[ ${1:-} == --check ]]; then
@@ -187,5 +191,6 @@ if ! axe_is_there; then
   cp "$axe/package-lock.json" "$axe/installed.json"
 fi
 "$control_plane" build >/dev/null
+"$machine" >/dev/null
 rm -f "$log"
 echo "installed: ${lacking[*]}"

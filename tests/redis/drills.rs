@@ -8,6 +8,7 @@ use crate::server::pipe;
 use blackstart::model::Outcome;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 /// Of the first staging; drills that run side by side have others.
 const BASE: u16 = 17000;
@@ -25,19 +26,45 @@ fn port(ran: &Ran) -> u16 {
     named.lines().nth(1).unwrap().parse().unwrap()
 }
 
-/// The records that are there, by `redis-cli`; without the payload, which is not text.
+/// The records that are there, by `redis-cli`, from a server that was the primary before and after they were read: on a busy
+/// machine the Sentinels may change their mind once more when the drill is over, and who becomes a replica has nothing
+/// until it has loaded everything.
 fn there(ran: &Ran) -> BTreeSet<(u16, u64)> {
-    let script = format!(
-        "EVAL \"local r = {{}} for _, e in ipairs(redis.call('XRANGE', KEYS[1], '-', '+')) do \
-         r[#r + 1] = e[2][2] .. ' ' .. e[2][4] end return r\" 1 blackstart_ledger:{}\n",
-        ran.id()
-    );
-    let lines = pipe(port(ran), &password(ran), &script);
-    let pair = |line: &str| {
-        let (writer, seq) = line.split_once(' ')?;
-        Some((writer.parse().ok()?, seq.parse().ok()?))
-    };
-    lines.lines().filter_map(pair).collect()
+    let (asked, deadline) = (password(ran), Instant::now() + Duration::from_secs(60));
+    loop {
+        let port = port(ran);
+        let is_primary = || pipe(port, &asked, "ROLE\n").lines().next() == Some("master");
+        let read = if is_primary() { pages(port, &asked, ran.id()) } else { Err("no primary".to_owned()) };
+        match read {
+            Ok(there) if is_primary() && self::port(ran) == port => return there,
+            read => assert!(Instant::now() < deadline, "port {port} is not the primary's, or says {:?}", read.err()),
+        }
+        std::thread::park_timeout(Duration::from_millis(500));
+    }
+}
+
+/// Some hundred at a time, without the payload, which is not text; a line that is no record is an error of the server's.
+fn pages(port: u16, password: &str, run: &str) -> Result<BTreeSet<(u16, u64)>, String> {
+    let (mut all, mut from) = (BTreeSet::new(), "-".to_owned());
+    loop {
+        let script = format!(
+            "EVAL \"local r = {{}} for _, e in ipairs(redis.call('XRANGE', KEYS[1], ARGV[1], '+', 'COUNT', 500)) do \
+             r[#r + 1] = e[1] .. ' ' .. e[2][2] .. ' ' .. e[2][4] end return r\" 1 blackstart_ledger:{run} {from}\n"
+        );
+        let said = pipe(port, password, &script);
+        let mut last = None;
+        for line in said.lines().filter(|line| !line.is_empty()) {
+            let words: Vec<&str> = line.split(' ').collect();
+            let [id, writer, seq] = words[..] else { return Err(line.to_owned()) };
+            let (Ok(writer), Ok(seq)) = (writer.parse(), seq.parse()) else { return Err(line.to_owned()) };
+            all.insert((writer, seq));
+            last = Some(id);
+        }
+        match last {
+            Some(id) => from = format!("({id}"),
+            None => return Ok(all),
+        }
+    }
 }
 
 /// Whatever the verdict: the loss is what the server says, and no password is shown.

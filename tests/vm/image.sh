@@ -3,11 +3,14 @@
 # systemd, from packages, in a cache outside of the project. Prints the folder that holds vmlinuz, initrd.img and root.img.
 # Made already: nothing happens. From nothing it takes about a minute.
 #
-#   tests/vm/image.sh
+#   tests/vm/image.sh            make it if it is not there
+#   tests/vm/image.sh --check    make nothing; exit 1 if it is not there
 #
 # The cache is $BLACKSTART_TEST_CACHE, else /var/cache/blackstart-tests. Nothing is installed on this machine. Needs root
 # (a root file system has files of many users) and the packages that tests/install.sh installs.
 set -euo pipefail
+# What is printed is the folder and nothing else, whatever the tools that make it say.
+exec 3>&1 >&2
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${BLACKSTART_TEST_CACHE:-/var/cache/blackstart-tests}
@@ -17,6 +20,10 @@ version=$(cat "$0" "$here"/guest/* | sha256sum | cut -c 1-12)
 image=$cache/vm-$release-$version
 PACKAGES=systemd-sysv,udev,kmod,iproute2,nftables,e2fsprogs,linux-image-cloud-amd64
 
+if [[ ${1:-} == --check ]]; then
+  [[ -d $image ]]
+  exit
+fi
 mkdir -p "$cache"
 # One at a time; whoever comes second finds it made.
 exec 9>"$cache/vm.lock"
@@ -28,7 +35,7 @@ if [[ ! -d $image ]]; then
   root=$making/root
   mmdebstrap --quiet --mode=root --variant=minbase --include="$PACKAGES" --aptopt='Acquire::Languages "none"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-    --dpkgopt='path-exclude=/usr/share/locale/*' "$release" "$root" >"$making/log" 2>&1 9>&- ||
+    --dpkgopt='path-exclude=/usr/share/locale/*' "$release" "$root" >"$making/log" 2>&1 3>&- 9>&- ||
     { tail -n 20 "$making/log" >&2; exit 1; }
 
   echo reboot-test >"$root/etc/hostname"
@@ -52,4 +59,4 @@ if [[ ! -d $image ]]; then
   mv "$making" "$image"
   trap - EXIT
 fi
-echo "$image"
+echo "$image" >&3
