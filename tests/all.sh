@@ -5,7 +5,8 @@
 #   tests/all.sh --soak    the same, with the long variants of those that have one
 #
 # Every test file belongs to exactly one part; a new one that no pattern names is run with the unit tests. Each part
-# prints its time against its budget; the last line is `N passed, N failed`.
+# prints its time against its budget; the last line is `N passed, N failed`. Tests that passed only when they were tried once
+# more (.config/nextest.toml says which may) are named.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,7 +24,7 @@ export BLACKSTART_STATE_DIR=$state
 logs=$(mktemp -d /tmp/blackstart-tests.XXXXXX)
 trap 'rm -rf "$state"' EXIT
 
-passed=0 failed=0 over=0
+passed=0 failed=0 over=0 again=0
 
 # Which part a test file belongs to.
 part_of() {
@@ -90,7 +91,17 @@ finish() {
     # A part that fails without a failed test (it does not compile, say) is one failure.
     grep -qE '[1-9][0-9]* (failed|timed out)' "$log" || failed=$((failed + 1))
   fi
+  once_more "$log"
   report "$title" "$took" "$2" "$counted tests" "$status"
+}
+
+# Names the tests that passed only when they were tried once more.
+once_more() {
+  local names
+  names=$(sed -nE '/^ *Summary/,$s/^ *FLAKY [0-9/]+ \[[^]]*\] (\([^)]*\) )?//p' "$1")
+  [[ -n $names ]] || return 0
+  sed 's/^/   passed when tried once more: /' <<<"$names"
+  again=$((again + $(wc -l <<<"$names")))
 }
 
 # report TITLE SECONDS BUDGET-MINUTES WHAT STATUS
@@ -153,5 +164,6 @@ SIDE_BY_SIDE=2 part "kubernetes" 9 serial kubernetes
 part "reboot" 8 serial reboot
 
 ((over == 0)) || echo "$over parts took longer than their budget"
+((again == 0)) || echo "$again passed only when tried once more"
 echo "$passed passed, $failed failed"
 ((failed == 0))

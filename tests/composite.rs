@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[path = "data/again.rs"]
+mod again;
 #[path = "data/common.rs"]
 #[expect(dead_code, reason = "shared by all data systems; one drill needs little of it")]
 mod common;

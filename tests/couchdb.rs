@@ -6,6 +6,8 @@
 
 #[path = "couchdb/adapter.rs"]
 mod adapter;
+#[path = "data/again.rs"]
+mod again;
 #[path = "data/common.rs"]
 mod common;
 #[path = "couchdb/conformance.rs"]

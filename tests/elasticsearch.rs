@@ -6,6 +6,8 @@
 
 #[path = "elasticsearch/adapter.rs"]
 mod adapter;
+#[path = "data/again.rs"]
+mod again;
 #[path = "data/common.rs"]
 mod common;
 #[path = "elasticsearch/conformance.rs"]

@@ -5,6 +5,8 @@
 
 #[path = "etcd/adapter.rs"]
 mod adapter;
+#[path = "data/again.rs"]
+mod again;
 #[path = "data/common.rs"]
 mod common;
 #[path = "etcd/conformance.rs"]

@@ -5,6 +5,8 @@
 
 #[path = "files/adapter.rs"]
 mod adapter;
+#[path = "data/again.rs"]
+mod again;
 #[expect(dead_code, reason = "other systems' tests need more of it")]
 #[path = "data/common.rs"]
 mod common;

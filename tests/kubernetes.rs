@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[path = "data/again.rs"]
+mod again;
 #[path = "kubernetes/against.rs"]
 mod against;
 #[path = "kubernetes/api.rs"]

@@ -7,6 +7,8 @@
 
 #[path = "mongodb/adapter.rs"]
 mod adapter;
+#[path = "data/again.rs"]
+mod again;
 #[path = "data/common.rs"]
 mod common;
 #[path = "mongodb/conformance.rs"]

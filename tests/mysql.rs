@@ -5,6 +5,8 @@
 
 #[path = "mysql/adapter.rs"]
 mod adapter;
+#[path = "data/again.rs"]
+mod again;
 #[path = "data/common.rs"]
 mod common;
 #[path = "mysql/conformance.rs"]

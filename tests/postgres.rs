@@ -5,6 +5,9 @@
 #[path = "postgres/adapter.rs"]
 mod adapter;
 #[cfg(test)]
+#[path = "data/again.rs"]
+mod again;
+#[cfg(test)]
 #[path = "data/common.rs"]
 #[expect(dead_code, reason = "what other systems' tests need")]
 mod common;

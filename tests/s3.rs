@@ -5,6 +5,8 @@
 
 #[path = "s3/adapter.rs"]
 mod adapter;
+#[path = "data/again.rs"]
+mod again;
 #[path = "data/common.rs"]
 mod common;
 #[path = "s3/conformance.rs"]

@@ -245,7 +245,7 @@ sql() {
   shift 3
   local args=()
   for statement; do args+=(-c "$statement"); done
-  PGPASSFILE=$DIR/pgpass PGCONNECT_TIMEOUT=3 PGOPTIONS='-c client_min_messages=warning' \
+  PGPASSFILE=$DIR/pgpass PGCONNECT_TIMEOUT=6 PGOPTIONS='-c client_min_messages=warning' \
     "$PGBIN/psql" -h 127.0.0.1 -p "$port" -U "$user" -d "$db" -XqAt -v ON_ERROR_STOP=1 "${args[@]}"
 }
 

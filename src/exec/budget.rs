@@ -58,19 +58,7 @@ mod tests {
     use crate::model::{Dur, Percent};
 
     fn stats(due: u64, fail: u64) -> WorkloadStats {
-        WorkloadStats {
-            workload: "page".into(),
-            due,
-            ok: due - fail,
-            fail,
-            unknown: 0,
-            missed: 0,
-            recent_done: 0,
-            recent_ok: 0,
-            recent_p50: None,
-            recent_p99: None,
-            recent_max: None,
-        }
+        WorkloadStats { due, ok: due - fail, fail, ..WorkloadStats::none("page".into()) }
     }
 
     fn after(seconds: i64) -> Mono {

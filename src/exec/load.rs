@@ -47,6 +47,8 @@ pub(super) struct Runner {
 /// What is known of a workload's service from its live figures: for deciding how long to go on, never for judging.
 struct Health {
     good_since: Option<Mono>,
+    /// Since when the runner has seen enough of the service to say how it is.
+    seen_since: Option<Mono>,
     /// Did it only succeed between the last two looks?
     answers: bool,
     ok: u64,
@@ -70,6 +72,12 @@ fn is_good(stats: &WorkloadStats, service: &Service, rate: f64) -> bool {
     (share >= service.availability || stats.recent_done == 0) && busy && quick
 }
 
+/// Did the runner come in time to at least half of what was due in the last second? The analysis asks the same of every
+/// window: what nobody saw does not count as service.
+fn is_seen(stats: &WorkloadStats, rate: f64) -> bool {
+    stats.recent_late == 0 || stats.recent_done.saturating_sub(stats.recent_late) as f64 >= (rate / 2.0).floor()
+}
+
 impl Runner {
     /// Looks at the last second.
     fn look(&self, stats: &WorkloadStats, now: Mono) {
@@ -82,6 +90,11 @@ impl Runner {
         } else {
             health.good_since = None;
         }
+        if is_seen(stats, self.plan.rate) {
+            health.seen_since.get_or_insert(now);
+        } else {
+            health.seen_since = None;
+        }
         health.answers = stats.ok > health.ok && bad == health.bad;
         (health.missed, health.ok, health.bad) = (stats.missed, stats.ok, bad);
     }
@@ -92,6 +105,11 @@ impl Runner {
 
     fn good_for(&self, now: Mono) -> Duration {
         self.good_since().map_or(Duration::ZERO, |since| now.since(since))
+    }
+
+    fn seen_for(&self, now: Mono) -> Duration {
+        let seen_since = self.health.lock().unwrap_or_else(PoisonError::into_inner).seen_since;
+        seen_since.map_or(Duration::ZERO, |since| now.since(since))
     }
 
     fn answers(&self) -> bool {
@@ -146,7 +164,7 @@ impl Load {
     /// not only before it.
     pub fn undecided(&self, now: Mono, last_fault: Mono) -> Vec<String> {
         let all = self.all();
-        let good = |r: &Runner| r.good_for(now).min(now.since(last_fault));
+        let good = |r: &Runner| r.good_for(now).min(r.seen_for(now)).min(now.since(last_fault));
         // Of one that nobody drives any more nothing will be decided.
         let open = all.iter().filter(|r| !r.source.is_lost() && good(r) < r.decided_after());
         open.map(|runner| runner.plan.name.to_string()).collect()
@@ -225,8 +243,17 @@ impl Drill<'_> {
 
     fn runner(&self, plan: &WorkloadPlan, source: Source, sites: Sites) -> Runner {
         let marked = self.now();
-        let health =
-            Health { good_since: None, answers: false, ok: 0, bad: 0, missed: 0, marked, blocks: 0, running: false };
+        let health = Health {
+            good_since: None,
+            seen_since: None,
+            answers: false,
+            ok: 0,
+            bad: 0,
+            missed: 0,
+            marked,
+            blocks: 0,
+            running: false,
+        };
         Runner { plan: plan.clone(), source, sites, health: Mutex::new(health) }
     }
 
@@ -359,5 +386,15 @@ mod tests {
         assert!(!is_good(&late, &service(1.0), 400.0));
         assert!(is_good(&late, &service(0.99), 400.0), "99 of 100 were in time");
         assert!(!is_good(&second(20_000_000), &service(1.0), 900.0), "half of them did not come");
+    }
+
+    #[test]
+    fn a_second_in_which_the_runner_came_late_to_half_of_it_was_not_seen() {
+        let second =
+            |done, late| WorkloadStats { recent_done: done, recent_late: late, ..WorkloadStats::none("orders".into()) };
+        assert!(is_seen(&second(400, 0), 400.0) && is_seen(&second(400, 199), 400.0));
+        assert!(!is_seen(&second(400, 201), 400.0) && !is_seen(&second(150, 50), 400.0));
+        assert!(is_seen(&second(0, 0), 400.0), "that nothing was answered was seen");
+        assert!(is_seen(&second(1, 1), 1.0), "one a second is never half of anything");
     }
 }

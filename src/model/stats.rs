@@ -22,6 +22,9 @@ pub struct WorkloadStats {
     pub recent_done: u64,
     /// Of those, acknowledged.
     pub recent_ok: u64,
+    /// Operations of about the last second that the runner itself came to late: it saw little of the service then.
+    #[serde(default)]
+    pub recent_late: u64,
     /// p50 of the recent acknowledged latency from due, in nanoseconds; none if nothing was acknowledged.
     pub recent_p50: Option<i64>,
     /// p99 of the same.
@@ -35,13 +38,34 @@ impl WorkloadStats {
     #[must_use]
     pub fn none(workload: WorkloadName) -> Self {
         let (recent_p50, recent_p99, recent_max) = (None, None, None);
-        let (due, ok, fail, unknown, missed, recent_done, recent_ok) = (0, 0, 0, 0, 0, 0, 0);
-        Self { workload, due, ok, fail, unknown, missed, recent_done, recent_ok, recent_p50, recent_p99, recent_max }
+        let (due, ok, fail, unknown, missed) = (0, 0, 0, 0, 0);
+        let (recent_done, recent_ok, recent_late) = (0, 0, 0);
+        Self {
+            workload,
+            due,
+            ok,
+            fail,
+            unknown,
+            missed,
+            recent_done,
+            recent_ok,
+            recent_late,
+            recent_p50,
+            recent_p99,
+            recent_max,
+        }
     }
 
     /// The same with nothing known of the last second.
     #[must_use]
     pub fn without_recent(&self) -> Self {
-        Self { recent_done: 0, recent_ok: 0, recent_p50: None, recent_p99: None, recent_max: None, ..self.clone() }
+        Self {
+            due: self.due,
+            ok: self.ok,
+            fail: self.fail,
+            unknown: self.unknown,
+            missed: self.missed,
+            ..Self::none(self.workload.clone())
+        }
     }
 }

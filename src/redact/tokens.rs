@@ -142,6 +142,9 @@ mod tests {
         let text = "postgresql://app:hunter2@h/db and http://:pw1@h";
         let found: Vec<&str> = userinfo(text.as_bytes()).iter().map(|(from, to, _)| &text[*from..*to]).collect();
         assert_eq!(found, ["app:hunter2", ":pw1"]);
+        let umlauts = "→ postgresql://jürgen:pässwörtß@büro/db ←";
+        let found: Vec<&str> = userinfo(umlauts.as_bytes()).iter().map(|(from, to, _)| &umlauts[*from..*to]).collect();
+        assert_eq!(found, ["jürgen:pässwörtß"]);
         for harmless in [
             "postgresql://app:${secrets.db}@h",
             "redis://USER:PASSWORD@HOST",
@@ -161,6 +164,7 @@ mod tests {
             ("> Authorization: Bearer abc.def", "Bearer abc.def"),
             ("{\"set-cookie\": \"sid=1; Path=/\"}", "sid=1; Path=/"),
             ("X-API-Key=k1 k2\nHost: h", "k1 k2"),
+            ("Cookie: größe=ß→ü\r\nHost: h", "größe=ß→ü"),
         ] {
             let found: Vec<&str> = headers(text.as_bytes()).iter().map(|(from, to, _)| &text[*from..*to]).collect();
             assert_eq!(found, [value], "{text}");

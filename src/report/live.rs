@@ -348,6 +348,7 @@ mod tests {
             missed: 0,
             recent_done: done,
             recent_ok: ok,
+            recent_late: 0,
             recent_p50: (ok > 0).then_some(1_200_000),
             recent_p99: (ok > 0).then_some(9_100_000),
             recent_max: (ok > 0).then_some(9_900_000),

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[path = "../data/again.rs"]
+mod again;
 mod container;
 mod disk;
 mod engine;

@@ -1,5 +1,6 @@
 //! A place where a fault can be tried for real, what every kind must hold there, and running a drill with the binary.
 
+use crate::again::once_more;
 use blackstart::adapters::{Fut, Vault, World};
 use blackstart::event::{Event, What};
 use blackstart::faults::{self, Cx, FaultSpec, PreparedFault, Scope, journaled};
@@ -269,13 +270,9 @@ fn timings(events: &[Event]) {
 /// Runs a playbook below the project's folder with a state directory and a reports folder of its own.
 pub fn run_drill(playbook: &str, arguments: &[&str]) -> Ran {
     let ran = run_drill_as(playbook, arguments, |command| command);
-    // Not decided, not begun, or missed while the runner itself got no processor: the machine was too busy to measure, or to
-    // serve. Whatever the second run says, stands.
-    let starved = ran.code == 1 && ran.text.contains("the runner got no processor");
-    if !matches!(ran.code, 2 | 69) && !starved {
+    if !once_more(playbook, Some(ran.code), &ran.text) {
         return ran;
     }
-    println!("{playbook} is run once more: {:#}", ran.report["run"]["reasons"]);
     run_drill_as(playbook, arguments, |command| command)
 }
 

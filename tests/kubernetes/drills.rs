@@ -1,6 +1,7 @@
 //! The drills of `drills/kubernetes/`, as they are written, against a real control plane with a real HTTP service behind it:
 //! what they find, and what is left when their runner and its guardian are killed in the middle.
 
+use crate::again::once_more;
 use crate::control_plane::{ControlPlane, administrators};
 use crate::node::{Nodes, Place};
 use crate::router::{Front, Router};
@@ -17,8 +18,6 @@ use tempfile::TempDir;
 /// Something that must happen does so within this, on a machine that has ten times as much to do as it can.
 const LONG: Duration = Duration::from_secs(180);
 const AGAIN: Duration = Duration::from_millis(50);
-/// The exit code of a drill that could not be measured well enough.
-const UNDECIDED: i32 = 2;
 const ZONES: [&str; 3] = ["zone-a", "zone-b", "zone-c"];
 
 /// What a team would write for its staging clusters; a dead run's Lease is over soon.
@@ -102,8 +101,7 @@ impl Stage {
     /// Runs it to its end, once more if it could not be decided, and returns its report.
     fn passes(&self, drill: &Drill<'_>) -> Value {
         let mut output = self.run(drill).output().unwrap();
-        if output.status.code() == Some(UNDECIDED) {
-            println!("{} was not decided and is run once more:\n{}", drill.name, said(&output));
+        if once_more(drill.name, output.status.code(), &said(&output)) {
             std::fs::remove_dir_all(self.reports(drill)).unwrap();
             output = self.run(drill).output().unwrap();
         }

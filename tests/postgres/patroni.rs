@@ -1,6 +1,7 @@
 //! The drills of a Patroni cluster for real, one after the other in one cluster: what waiting for a standby costs and saves,
 //! a leader that is cut off, two that take writes, a switchover, damaged pages. Their loss is counted again by SQL.
 
+use crate::again::once_more;
 use crate::drills::{Ran, shared_drill};
 use crate::pair::{ground, one_at_a_time, scripts};
 use nix::fcntl::Flock;
@@ -31,9 +32,7 @@ impl Cluster {
         let probes = |text: &str| text.replace("timeout: 3s}", "timeout: 3s, probe_rate: 10/s}");
         let short = |text: String| probes(&fewer(&text)).replace("baseline: 5s", "baseline: 2s");
         let mut ran = shared_drill(name, STAGING, BASE, &short);
-        if ran.exit == Some(2) {
-            // Not decided: the machine was too busy to measure. Whatever the second run says, stands.
-            println!("{name} was not decided and is run once more: {:#}", ran.report["run"]["reasons"]);
+        if once_more(name, ran.exit, &ran.said) {
             ran = shared_drill(name, STAGING, BASE, &short);
         }
         assert_eq!(ran.dir, self.dir);

@@ -15,7 +15,7 @@ table=${ARGS[0]:?repair-table.sh needs the name of a table}
 primary=$(leader) || die "the cluster has no leader now"
 for node in "${NODES[@]}"; do [[ $node == "$primary" ]] || ! streams "$node" || source=$node; done
 [[ -n ${source:-} ]] || die "no standby streams from $primary"
-export PGPASSFILE=$DIR/pgpass PGCONNECT_TIMEOUT=3
+export PGPASSFILE=$DIR/pgpass PGCONNECT_TIMEOUT=6
 # Into a file first: a standby cannot be read while it replays that the table is locked.
 rows=$DIR/repair.sql
 trap 'rm -f "$rows"' EXIT

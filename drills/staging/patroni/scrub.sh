@@ -13,7 +13,7 @@ load_staging
 
 primary=$(leader) || die "the cluster has no leader now"
 status=0
-said=$(PGPASSFILE=$DIR/pgpass PGCONNECT_TIMEOUT=3 LC_ALL=C "$PGBIN/pg_amcheck" -h 127.0.0.1 -p "$(pg_port "$primary")" \
+said=$(PGPASSFILE=$DIR/pgpass PGCONNECT_TIMEOUT=6 LC_ALL=C "$PGBIN/pg_amcheck" -h 127.0.0.1 -p "$(pg_port "$primary")" \
   -U postgres -d app 2>&1) || status=$?
 case $status in
   0) echo sound ;;

@@ -12,7 +12,7 @@ load_staging
 table=${ARGS[0]:?copy-table.sh needs the name of a table}
 
 there=$(sql "$(pg_port pg1)" app app "select to_regclass('$table') is not null")
-export PGPASSFILE=$DIR/pgpass PGCONNECT_TIMEOUT=3
+export PGPASSFILE=$DIR/pgpass PGCONNECT_TIMEOUT=6
 {
   if [[ $there == t ]]; then
     # A new, empty file: the old one is thrown away unread.

@@ -12,7 +12,7 @@ load_staging
 mkdir -p "$DIR/dumps"
 number=$(($(find "$DIR/dumps" -name '*.dump' | wc -l) + 1))
 file=$DIR/dumps/$number.dump
-PGPASSFILE=$DIR/pgpass PGCONNECT_TIMEOUT=3 "$PGBIN/pg_dump" -h 127.0.0.1 -p "$WRITE_PORT" -U app -d app -Fc -f "$file.part"
+PGPASSFILE=$DIR/pgpass PGCONNECT_TIMEOUT=6 "$PGBIN/pg_dump" -h 127.0.0.1 -p "$WRITE_PORT" -U app -d app -Fc -f "$file.part"
 # Only a dump that is complete has the name of one.
 mv "$file.part" "$file"
 echo "file=$file"

@@ -67,6 +67,9 @@ impl Driver {
             if due.lane != Lane::Read {
                 state.live.due(1);
             }
+            if now - due.at > self.deadline {
+                state.live.late(1, now);
+            }
             state.late.observe(due.at, now)
         };
         self.record(stall);
@@ -137,6 +140,9 @@ impl Driver {
         let now = self.clock.mono();
         let stalls = {
             let mut state = self.state();
+            if state.late.is_late(due, now) {
+                state.live.late(1, now);
+            }
             [state.late.observe(due, now), state.behind.observe(handed, now)]
         };
         stalls.into_iter().for_each(|stall| self.record(stall));

@@ -82,11 +82,13 @@ struct Loop {
     /// Records on their way to the log.
     records: Vec<OpRecord>,
     fired: u64,
+    /// Of those, the ones it came to late.
+    late: u64,
 }
 
 impl Loop {
     fn new(engine: Engine, schedule: Schedule) -> Self {
-        Self { engine, schedule, waiting: VecDeque::new(), ended: Vec::new(), records: Vec::new(), fired: 0 }
+        Self { engine, schedule, waiting: VecDeque::new(), ended: Vec::new(), records: Vec::new(), fired: 0, late: 0 }
     }
 
     fn run(mut self, stop: &Stop) {
@@ -118,6 +120,7 @@ impl Loop {
             }
             self.schedule.take(due);
             self.fired += 1;
+            self.late += u64::from(self.engine.late.is_late(due.at, now));
             let stall = self.engine.late.observe(due.at, now);
             self.record(stall);
             if now - due.at > self.engine.deadline {
@@ -194,6 +197,7 @@ impl Loop {
         self.engine.sink.push_all(&self.records);
         let mut live = self.engine.shared.live();
         live.due(std::mem::take(&mut self.fired));
+        live.late(std::mem::take(&mut self.late), self.engine.clock.mono());
         self.records.iter().for_each(|record| live.ended(record));
         drop(live);
         self.records.clear();

@@ -23,6 +23,7 @@ struct Part {
     number: i64,
     done: u64,
     ok: u64,
+    late: u64,
     /// Acknowledged operations by their latency from due.
     latencies: Box<[u32]>,
     /// The places at which something is counted, each once.
@@ -36,7 +37,7 @@ impl Part {
                 *count = 0;
             }
         }
-        (self.number, self.done, self.ok) = (number, 0, 0);
+        (self.number, self.done, self.ok, self.late) = (number, 0, 0, 0);
     }
 
     fn acknowledged(&mut self, place: usize) {
@@ -57,27 +58,32 @@ impl Part {
 impl Live {
     /// Nothing yet.
     pub fn new(workload: WorkloadName) -> Self {
-        let total = WorkloadStats {
-            workload,
-            due: 0,
-            ok: 0,
-            fail: 0,
-            unknown: 0,
-            missed: 0,
-            recent_done: 0,
-            recent_ok: 0,
-            recent_p50: None,
-            recent_p99: None,
-            recent_max: None,
-        };
+        let total = WorkloadStats::none(workload);
         let latencies = vec![0; COUNTS].into_boxed_slice();
-        let part = Part { number: i64::MIN, done: 0, ok: 0, latencies, used: Vec::new() };
+        let part = Part { number: i64::MIN, done: 0, ok: 0, late: 0, latencies, used: Vec::new() };
         Self { total, parts: vec![part; PARTS as usize + 1] }
     }
 
     /// So many more operations are due.
     pub fn due(&mut self, more: u64) {
         self.total.due += more;
+    }
+
+    /// So many operations the runner came to late, and only now.
+    pub fn late(&mut self, more: u64, now: Mono) {
+        if let Some(part) = self.part(now) {
+            part.late += more;
+        }
+    }
+
+    /// The part that this moment belongs to; none if it is over.
+    fn part(&mut self, at: Mono) -> Option<&mut Part> {
+        let number = at.0.div_euclid(PART);
+        let part = self.parts.get_mut(number.rem_euclid(PARTS + 1) as usize)?;
+        if part.number < number {
+            part.begin(number);
+        }
+        (part.number == number).then_some(part)
     }
 
     /// An operation ended.
@@ -90,14 +96,7 @@ impl Live {
             Outcome::Unsent => return,
         };
         *count += 1;
-        let number = record.done.0.div_euclid(PART);
-        let Some(part) = self.parts.get_mut(number.rem_euclid(PARTS + 1) as usize) else { return };
-        if part.number > number {
-            return;
-        }
-        if part.number < number {
-            part.begin(number);
-        }
+        let Some(part) = self.part(record.done) else { return };
         part.done += 1;
         if matches!(record.outcome, Outcome::Ok | Outcome::OkLocal) {
             part.acknowledged(place((record.done - record.due).max(0).unsigned_abs()));
@@ -113,6 +112,7 @@ impl Live {
         WorkloadStats {
             recent_done: recent().map(|part| part.done).sum(),
             recent_ok: ok,
+            recent_late: recent().map(|part| part.late).sum(),
             recent_p50,
             recent_p99,
             recent_max,
@@ -187,6 +187,16 @@ mod tests {
         let again = live.stats(Mono(7_000_000_000));
         assert_eq!((again.ok, again.recent_ok), (200, 100));
         assert_eq!((again.recent_p50, again.recent_max), (Some(3_775), Some(7_679)), "3,773 and 7,623, and a 64th");
+    }
+
+    #[test]
+    fn what_the_runner_came_to_late_is_counted_for_a_second() {
+        let mut live = Live::new("w".into());
+        live.late(3, Mono(1_000_000_000));
+        live.late(4, Mono(1_500_000_000));
+        assert_eq!(live.stats(Mono(1_600_000_000)).recent_late, 7);
+        assert_eq!(live.stats(Mono(2_200_000_000)).recent_late, 4);
+        assert_eq!(live.stats(Mono(3_000_000_000)).recent_late, 0);
     }
 
     #[test]

@@ -31,9 +31,14 @@ impl Stalls {
         Self { workload: Some(workload.clone()), ..self }
     }
 
+    /// Was it later than what is only jitter?
+    pub fn is_late(&self, due: Mono, sent: Mono) -> bool {
+        sent - due > self.threshold
+    }
+
     /// An operation that was due at `due` and had free capacity was sent at `sent`. Returns a span that is complete.
     pub fn observe(&mut self, due: Mono, sent: Mono) -> Option<What> {
-        if sent - due > self.threshold { self.late(Span::new(due, sent)) } else { self.punctual(due) }
+        if self.is_late(due, sent) { self.late(Span::new(due, sent)) } else { self.punctual(due) }
     }
 
     /// Nothing could be sent in this span.
