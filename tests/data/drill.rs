@@ -87,11 +87,11 @@ pub fn run(playbook: &Path, reports: &Path, dir: &Path, base: u16) -> Output {
 }
 
 /// The rate here, if it is not the playbook's own: a third of it, as several systems share two cores, but a hundred a second
-/// where it is more. Replicas that stand still have the writes in their sockets if there are too few of them.
+/// where it is more.
 fn calmer(text: &str) -> Option<u64> {
     let named = text.lines().find_map(|line| line.trim().strip_prefix("rate:")?.trim().strip_prefix("{default: "))?;
     let rate: u64 = named.split_once("/s}")?.0.parse().ok()?;
-    (rate > 100 && !text.contains("payload: 16KiB")).then(|| (rate / 3).max(100))
+    (rate > 100).then(|| (rate / 3).max(100))
 }
 
 /// The only run under a reports folder.
