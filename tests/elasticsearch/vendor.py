@@ -60,8 +60,11 @@ def suite():
     refused("invalid_index_name_exception", 400, lambda: es.indices.create(index="Suite"))
     assert es.indices.get_mapping(index="sui*")["suite"]["mappings"]["_meta"] == {"of": "suite"}
     assert es.cluster.health(index="suite", wait_for_status="green", timeout="20s")["status"] == "green"
-    shards = [(s["prirep"], s["state"]) for s in es.cat.shards(index="suite", format="json")]
-    assert sorted(shards) == [("p", "STARTED"), ("r", "STARTED")]
+    # Each node answers by what it has heard, and this may be another one.
+    shards, end = [], time.monotonic() + 20
+    while sorted(shards) != [("p", "STARTED"), ("r", "STARTED")]:
+        assert time.monotonic() < end, shards
+        shards = [(s["prirep"], s["state"]) for s in es.cat.shards(index="suite", format="json")]
     # One document, by its name, once.
     said = es.create(index="suite", id="a", document=source(1), wait_for_active_shards=2)
     assert (said["result"], said["_shards"]) == ("created", {"total": 2, "successful": 2, "failed": 0})

@@ -188,7 +188,7 @@ class Node:
         return [n for n in index["in_sync"] if n in self.cluster.state["nodes"]]
 
     async def later(self, name, op, index, others):
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(2.0)
         await asyncio.gather(*(self.replicate(n, name, op, index) for n in others))
 
     async def replicate(self, target, name, op, index):
