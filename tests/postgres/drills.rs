@@ -82,7 +82,7 @@ fn run(playbook: &Path, reports: &Path, dir: &Path, base: u16) -> Output {
         .arg("--reports")
         .arg(reports)
         .args(["--param", &format!("dir={}", dir.display()), "--param", &format!("base_port={base}")])
-        // Several systems share two cores. What a standby that stands still has not got must be more than its socket holds.
+        // Several systems share two cores. Where a standby lags for a second, its loss is to be well above a few writes.
         .args(["--param", if lags { "rate=400/s" } else { "rate=150/s" }])
         .env("BLACKSTART_STATE_DIR", reports.join("state"))
         .stdin(Stdio::null())
